@@ -1,0 +1,27 @@
+"""Number formats as values: :func:`parse_format` turns the names that users type into them."""
+
+from __future__ import annotations
+
+from hwgen.formats.base import Encoding, Format, Kind, Number, Packed, Unpacked, pattern_dtype
+from hwgen.formats.catalog import KnownFormat, known_formats, parse_format
+from hwgen.formats.fixed import FixedPoint
+from hwgen.formats.ieee import Float, FloatOverflow, Specials
+from hwgen.formats.integer import Integer
+
+__all__ = [
+    "Encoding",
+    "FixedPoint",
+    "Float",
+    "FloatOverflow",
+    "Format",
+    "Integer",
+    "Kind",
+    "KnownFormat",
+    "Number",
+    "Packed",
+    "Specials",
+    "Unpacked",
+    "known_formats",
+    "parse_format",
+    "pattern_dtype",
+]

@@ -1,0 +1,167 @@
+"""The names of formats: what users type, and what each name means."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hwgen.errors import FormatError
+from hwgen.formats.base import Format
+from hwgen.formats.fixed import FixedPoint
+from hwgen.formats.ieee import ALLOWED_OVERFLOW, NAMED_FLOATS, Float, FloatOverflow, Specials
+from hwgen.formats.integer import Integer
+from hwgen.words import Words, parse_integer, parse_words
+
+__all__ = ["KnownFormat", "known_formats", "parse_format"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFormat:
+    """One line of the catalogue: what to type, and what it is."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """A family of formats with numbers in their names.
+
+    Parameters
+    ----------
+    usage : str
+        The name with letters for its numbers, as error messages show it.
+    description : str
+        One line for the catalogue.
+    parse : callable
+        Makes the format of the parsed name.
+    numbered : bool
+        Whether ``headN`` is short for ``head:N``.
+    """
+
+    usage: str
+    description: str
+    parse: Callable[[Words], Format]
+    numbered: bool = False
+
+
+def known_formats() -> tuple[KnownFormat, ...]:
+    """Return the catalogue: names and families, each with a one-line description."""
+    named = tuple(KnownFormat(entry.name, entry.description) for entry in NAMED_FLOATS)
+    families = tuple(KnownFormat(entry.usage, entry.description) for entry in _FAMILIES.values())
+    return named + families
+
+
+def parse_format(text: str) -> Format:
+    """Return the format that ``text`` names, e.g. ``bf16``, ``e4m3:overflow=nan``, ``int:12``.
+
+    Raises
+    ------
+    FormatError
+        If the name is unknown or malformed, or a number in it is out of range.
+    """
+    words = parse_words(text, error=FormatError)
+    named = _NAMED.get(words.head)
+    if named is not None:
+        choices = "|".join(choice.value for choice in ALLOWED_OVERFLOW[named.specials])
+        usage = f"{words.head}[:overflow={choices}]"
+        _check(words, positional=0, options=("overflow",), usage=usage)
+        return Float(
+            exponent_bits=named.exponent_bits,
+            fraction_bits=named.fraction_bits,
+            specials=named.specials,
+            overflow=_choice(words, "overflow", FloatOverflow),
+        )
+    family = _FAMILIES.get(words.head)
+    short = re.fullmatch(r"([a-z]+)(\d+)", words.head)
+    if family is None and short is not None and short[1] in _FAMILIES:
+        numbered = _FAMILIES[short[1]]
+        if numbered.numbered:
+            family = numbered
+            words = replace(words, head=short[1], positional=(short[2], *words.positional))
+    if family is None:
+        raise FormatError(_unknown(words))
+    return family.parse(words)
+
+
+def _unknown(words: Words) -> str:
+    names = [entry.name for entry in known_formats()]
+    heads = {name.partition(":")[0]: name for name in (*names, "int8", "uint8")}
+    close = difflib.get_close_matches(words.head, heads, n=1)
+    guess = f"; did you mean {heads[close[0]]}?" if close else ";"
+    return f"unknown format {words.text!r}{guess} known are {', '.join(names)}"
+
+
+def _check(words: Words, *, positional: int, options: tuple[str, ...], usage: str) -> None:
+    unknown = [key for key in words.options if key not in options]
+    if unknown:
+        raise FormatError(f"{words.text!r} has no option {unknown[0]!r}; write {usage}")
+    if len(words.positional) != positional:
+        raise FormatError(f"{words.text!r} is malformed; write {usage}")
+
+
+def _choice(words: Words, key: str, kind: type[enum.Enum]):
+    value = words.options.get(key)
+    if value is None:
+        return None
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(member.value for member in kind)
+        raise FormatError(f"{words.text!r} has {key}={value}; allowed is {allowed}") from None
+
+
+def _number(words: Words, index: int, what: str) -> int:
+    return parse_integer(words.positional[index], f"{what} of {words.text!r}", error=FormatError)
+
+
+def _parse_float(words: Words) -> Float:
+    _check(
+        words,
+        positional=2,
+        options=("specials", "overflow"),
+        usage="float:E,F[,specials=ieee|nan][,overflow=infinity|saturate|nan]",
+    )
+    return Float(
+        exponent_bits=_number(words, 0, "exponent bits"),
+        fraction_bits=_number(words, 1, "fraction bits"),
+        specials=_choice(words, "specials", Specials) or Specials.IEEE,
+        overflow=_choice(words, "overflow", FloatOverflow),
+    )
+
+
+def _parse_integer(words: Words) -> Integer:
+    _check(words, positional=1, options=(), usage=_FAMILIES[words.head].usage)
+    return Integer(integer_bits=_number(words, 0, "width"), signed=words.head == "int")
+
+
+def _parse_fixed(words: Words) -> FixedPoint:
+    _check(words, positional=2, options=(), usage=_FAMILIES[words.head].usage)
+    return FixedPoint(
+        integer_bits=_number(words, 0, "integer bits"),
+        fraction_bits=_number(words, 1, "fraction bits"),
+        signed=words.head == "fixed",
+    )
+
+
+_NAMED = {entry.name: entry for entry in NAMED_FLOATS}
+_FAMILIES = {
+    "float": _Family(
+        "float:E,F",
+        "IEEE-like float, E exponent bits (2 to 11), F fraction bits (1 to 52)",
+        _parse_float,
+    ),
+    "int": _Family("int:N", "two's complement integer of N bits (2 to 64)", _parse_integer, True),
+    "uint": _Family("uint:N", "unsigned integer of N bits (1 to 63)", _parse_integer, True),
+    "fixed": _Family(
+        "fixed:I,F",
+        "two's complement fixed point, I integer bits (sign included), F fraction bits",
+        _parse_fixed,
+    ),
+    "ufixed": _Family(
+        "ufixed:I,F", "unsigned fixed point, I integer bits, F fraction bits", _parse_fixed
+    ),
+}

@@ -1,0 +1,116 @@
+"""The window accumulator: one addition a cycle, no multiplexer in front of the adder."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hwgen.rtl.records import partial_layout, special_members, summand_layout, value_bits
+from hwgen.spec.accumulator import Overflow
+from hwgen.spec.alignment import Alignment
+from hwgen.spec.timing import SUM_LATENCY
+
+__all__ = ["WindowAccumulator"]
+
+
+class WindowAccumulator(wiring.Component):
+    """Add summands; on a block's last one hand out the sum and start again from zero.
+
+    The drain register takes ``acc + summand`` in the very cycle in which the register clears, so that
+    the register clears by its synchronous reset. Whether a sum left the register is seen from the sum's
+    top bits one cycle later; the last sum's are judged by the rounder.
+
+    Members
+    -------
+    summand : In(summand_layout)
+    last : In(1)
+        The summand is its block's last.
+    drain_in : In(partial_layout)
+        From the processing element below.
+    drain_out : Out(partial_layout)
+        The block's result in the cycle after its last summand, else what came from below.
+
+    Notes
+    -----
+    Latency 1 cycle. Arithmetic: arithmetic.md section 3.
+    """
+
+    def __init__(self, alignment: Alignment) -> None:
+        self._alignment = alignment
+        partial = partial_layout(alignment)
+        super().__init__(
+            {
+                "summand": In(summand_layout(alignment)),
+                "last": In(1),
+                "drain_in": In(partial),
+                "drain_out": Out(partial),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last summand to the result."""
+        return SUM_LATENCY
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        spec = self._alignment
+        width = spec.window.width
+        acc = Signal(signed(value_bits(spec)), reset_less=True)
+        total = Signal(signed(spec.sum_bits))
+        register = acc[:width].as_signed()
+        if "carry" in self.summand.shape().members:
+            # The carry enters below the lowest bit, so that one carry chain serves for it too.
+            augend = Cat(Const(1, 1), register).as_signed()
+            addend = Cat(self.summand.carry, self.summand.value).as_signed()
+            m.d.comb += total.eq((augend + addend)[1:].as_signed())
+        else:
+            m.d.comb += total.eq(register + self.summand.value)
+        drain = Signal(self.drain_out.shape(), reset_less=True)
+        results = {"value": total}
+        events = []
+        if "exceeds" in self.summand.shape().members:
+            events.append(self.summand.exceeds)
+        if spec.window.overflow is Overflow.SATURATE:
+            results["value"], left = _saturated(m, total, width)
+            events.append(left)
+        else:
+            events.append(_differ(acc[width - 1 :]))
+        m.d.sync += acc.eq(results["value"])
+        with m.If(self.last):
+            m.d.sync += acc.eq(0)
+        results["overflow"] = self._sticky(m, "overflow", events)
+        if spec.can_drop:
+            results["inexact"] = self._sticky(m, "inexact", [self.summand.inexact])
+        for name in special_members(spec):
+            results[name] = self._sticky(m, name, [self.summand[name]])
+        for name, value in results.items():
+            m.d.sync += drain[name].eq(Mux(self.last, value, self.drain_in[name]))
+        m.d.comb += self.drain_out.eq(drain)
+        return m
+
+    def _sticky(self, m: Module, name: str, events: list) -> Signal:
+        """OR events over a block; the result includes the present cycle's."""
+        seen = Signal(name=f"{name}_seen", reset_less=True)
+        now = Signal(name=f"{name}_now")
+        m.d.comb += now.eq(Cat(seen, *events).any())
+        m.d.sync += seen.eq(now)
+        with m.If(self.last):
+            m.d.sync += seen.eq(0)
+        return now
+
+
+def _differ(bits) -> object:
+    """Whether bits that should all equal the sign do not."""
+    return bits.any() & ~bits.all()
+
+
+def _saturated(m: Module, total: Signal, width: int) -> tuple[Signal, Signal]:
+    """Clamp the sum to the register's range; also returns whether it had to be."""
+    left = Signal(name="sum_leaves")
+    m.d.comb += left.eq(_differ(total[width - 1 :]))
+    clamped = Signal(signed(width))
+    highest = (1 << (width - 1)) - 1
+    m.d.comb += clamped.eq(Mux(left, Mux(total[-1], -highest - 1, highest), total))
+    return clamped, left

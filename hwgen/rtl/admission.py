@@ -1,0 +1,134 @@
+"""Flow control: pairs the two operand streams, admits beats to the array, keeps credits.
+
+The array never stalls. A block's end is admitted only when the output buffer has room for all its rows
+and the drain chains have finished with the block before.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwgen.rtl.streams import beat_layout
+
+__all__ = ["Admission"]
+
+
+class _Skip(enum.Enum, shape=2):
+    NOTHING = 0
+    A = 1  # drop the rest of a block of A whose partner in B has ended
+    B = 2
+
+
+class Admission(wiring.Component):
+    """Admit pairs of beats to the array.
+
+    Parameters
+    ----------
+    a_bits, b_bits : int
+        Widths of a beat's elements.
+    rows : int
+        Results a block makes; credits it takes.
+    block_interval : int
+        Least cycles between the ends of consecutive blocks.
+    buffer_rows : int
+        Credits at reset.
+
+    Members
+    -------
+    a, b : In(stream of beats)
+    a_elements, b_elements : Out
+        To the skew registers; zeros where no pair is admitted.
+    last : Out(1)
+        End token. Also sent with zeros in the first cycle after reset, to clear the array.
+    block_end : Out(1)
+        As ``last``, but only for blocks that make results.
+    row_taken : In(1)
+        A row has left the output buffer.
+    protocol_error : Out(1)
+        Sticky: an A and a B block of different lengths met. Their rows are not computed; the longer
+        one's remaining beats are dropped.
+
+    Notes
+    -----
+    Latency 0. One pair a cycle.
+    """
+
+    has_reset = True
+
+    def __init__(
+        self, *, a_bits: int, b_bits: int, rows: int, block_interval: int, buffer_rows: int
+    ) -> None:
+        self._rows = rows
+        self._block_interval = block_interval
+        self._buffer_rows = buffer_rows
+        super().__init__(
+            {
+                "a": In(stream.Signature(beat_layout(a_bits))),
+                "b": In(stream.Signature(beat_layout(b_bits))),
+                "a_elements": Out(a_bits),
+                "b_elements": Out(b_bits),
+                "last": Out(1),
+                "block_end": Out(1),
+                "row_taken": In(1),
+                "protocol_error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        a, b = self.a.payload, self.b.payload
+        skip = Signal(_Skip, init=_Skip.NOTHING)
+        clearing = Signal(init=1)
+        m.d.sync += clearing.eq(0)
+
+        may_end = self._may_end(m)
+        paired = Signal()
+        ends = Signal()
+        differ = Signal()
+        admitted = Signal()
+        m.d.comb += [
+            paired.eq(self.a.valid & self.b.valid & (skip == _Skip.NOTHING) & ~clearing),
+            ends.eq(a.last | b.last),
+            differ.eq(a.last ^ b.last),
+            admitted.eq(paired & (~ends | may_end)),
+            self.a.ready.eq(admitted | (skip == _Skip.A)),
+            self.b.ready.eq(admitted | (skip == _Skip.B)),
+            self.a_elements.eq(Mux(admitted, a.elements, 0)),
+            self.b_elements.eq(Mux(admitted, b.elements, 0)),
+            self.last.eq((admitted & ends) | clearing),
+            self.block_end.eq(admitted & ends & ~differ),
+        ]
+
+        with m.If(admitted & differ):
+            m.d.sync += [
+                self.protocol_error.eq(1),
+                skip.eq(Mux(a.last, _Skip.B, _Skip.A)),
+            ]
+        with m.If((skip == _Skip.A) & self.a.valid & a.last):
+            m.d.sync += skip.eq(_Skip.NOTHING)
+        with m.If((skip == _Skip.B) & self.b.valid & b.last):
+            m.d.sync += skip.eq(_Skip.NOTHING)
+        return m
+
+    def _may_end(self, m: Module) -> Signal:
+        """Whether a block's end may enter now: credits for its rows, and the drain chains free."""
+        credits = Signal(range(self._buffer_rows + 1), init=self._buffer_rows)
+        enough = Signal()
+        m.d.comb += enough.eq(credits >= self._rows)
+        m.d.sync += credits.eq(credits + self.row_taken - Mux(self.block_end, self._rows, 0))
+        free = Signal()
+        if self._block_interval == 1:
+            m.d.comb += free.eq(1)
+        else:
+            # Counts down the cycles in which no end may enter; the clearing token starts it too.
+            wait = Signal(range(self._block_interval))
+            m.d.comb += free.eq(wait == 0)
+            with m.If(self.last):
+                m.d.sync += wait.eq(self._block_interval - 1)
+            with m.Elif(~free):
+                m.d.sync += wait.eq(wait - 1)
+        may_end = Signal()
+        m.d.comb += may_end.eq(enough & free)
+        return may_end

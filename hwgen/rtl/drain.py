@@ -1,0 +1,225 @@
+"""Results on their way out: which cycle brings which row, and the buffer that credits stand for."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwgen.rtl.shared import Shared
+from hwgen.spec.timing import BUFFER_LATENCY
+
+__all__ = ["ColumnBuffer", "ColumnBuffers", "OutputControl", "RowTokens", "token_layout"]
+
+
+def token_layout(depth: int) -> data.StructLayout:
+    """Layout of a write token: a row arrives, and where it goes."""
+    return data.StructLayout({"write": 1, "address": range(depth)})
+
+
+class RowTokens(wiring.Component):
+    """Mark the cycles in which a block's rows come out of column 0's rounder.
+
+    Parameters
+    ----------
+    rows : int
+    latency : int
+        Cycles from a block's end to its row 0.
+    depth : int
+        Rows of the output buffer.
+
+    Members
+    -------
+    block_end : In(1)
+    token : Out(token_layout)
+
+    Notes
+    -----
+    Row i comes ``latency + 2*i`` cycles after ``block_end``. Reset forgets all rows under way.
+    """
+
+    has_reset = True
+
+    def __init__(self, *, rows: int, latency: int, depth: int) -> None:
+        self._rows = rows
+        self._latency = latency
+        super().__init__({"block_end": In(1), "token": Out(token_layout(depth))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        row: Value = self.block_end
+        if self._rows > 1:
+            # Half-cycles left: even counts mark rows, one every two cycles.
+            left = Signal(range(2 * self._rows - 1))
+            with m.If(self.block_end):
+                m.d.sync += left.eq(2 * (self._rows - 1))
+            with m.Elif(left != 0):
+                m.d.sync += left.eq(left - 1)
+            row = Signal()
+            m.d.comb += row.eq(self.block_end | ((left != 0) & left[0]))
+        under_way = Signal(self._latency)
+        m.d.sync += under_way.eq(Cat(row, under_way))
+        write = under_way[-1]
+        with m.If(write):
+            m.d.sync += self.token.address.eq(self.token.address + 1)
+        m.d.comb += self.token.write.eq(write)
+        return m
+
+
+class ColumnBuffer(wiring.Component):
+    """One column's part of the output buffer.
+
+    Members
+    -------
+    token_in : In(token_layout)
+        Write this cycle's element.
+    token_out : Out(token_layout)
+        The same a cycle later, for the next column.
+    element : In(width)
+    read_address : In
+        Address of the element wanted in the next cycle.
+    read : Out(width)
+
+    Notes
+    -----
+    An element written in one cycle can be addressed in the next and is then read in the one after.
+    """
+
+    has_reset = True
+
+    def __init__(self, width: int, depth: int) -> None:
+        self._width = width
+        self._depth = depth
+        super().__init__(_buffer_members(width, depth, 1))
+
+    @property
+    def definition(self) -> str:
+        """Name of the emitted module."""
+        return "column_buffer"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        token = Signal(self.token_in.shape())
+        m.d.sync += token.eq(self.token_in)
+        m.d.comb += self.token_out.eq(token)
+        m.submodules.storage = storage = memory.Memory(
+            shape=self._width, depth=self._depth, init=[]
+        )
+        write = storage.write_port()
+        read = storage.read_port()
+        m.d.comb += [
+            write.en.eq(self.token_in.write),
+            write.addr.eq(self.token_in.address),
+            write.data.eq(self.element),
+            read.en.eq(1),
+            read.addr.eq(self.read_address),
+            self.read.eq(read.data),
+        ]
+        return m
+
+
+class ColumnBuffers(wiring.Component):
+    """``count`` column buffers in a chain of tokens, by halving. Members as :class:`ColumnBuffer`."""
+
+    has_reset = True
+
+    def __init__(self, width: int, depth: int, count: int) -> None:
+        self._width = width
+        self._depth = depth
+        self._count = count
+        super().__init__(_buffer_members(width, depth, count))
+
+    @property
+    def definition(self) -> str:
+        """Name of the emitted module."""
+        return f"column_buffers_x{self._count}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        lower = self._count - self._count // 2
+        counts = [lower, self._count - lower] if self._count > 1 else [1]
+        token: Value = self.token_in
+        offset = 0
+        for name, count in zip(("lower", "upper"), counts, strict=False):
+            args = (self._width, self._depth)
+            part = Shared(ColumnBuffers, *args, count) if count > 1 else Shared(ColumnBuffer, *args)
+            m.submodules[name] = part
+            lanes = slice(offset * self._width, (offset + count) * self._width)
+            m.d.comb += [
+                part.token_in.eq(token),
+                part.element.eq(self.element[lanes]),
+                part.read_address.eq(self.read_address),
+                self.read[lanes].eq(part.read),
+            ]
+            token = part.token_out
+            offset += count
+        m.d.comb += self.token_out.eq(token)
+        return m
+
+
+def _buffer_members(width: int, depth: int, count: int) -> dict[str, wiring.Member]:
+    return {
+        "token_in": In(token_layout(depth)),
+        "token_out": Out(token_layout(depth)),
+        "element": In(width * count),
+        "read_address": In(range(depth)),
+        "read": Out(width * count),
+    }
+
+
+class OutputControl(wiring.Component):
+    """Offer complete rows to the consumer in order.
+
+    Members
+    -------
+    row_complete : In(1)
+        The last column has written a row (one cycle ago).
+    read_address : Out
+        Of the row wanted in the next cycle.
+    row_valid, row_last : Out(1)
+    row_ready : In(1)
+    row_taken : Out(1)
+    """
+
+    has_reset = True
+
+    def __init__(self, *, rows: int, depth: int) -> None:
+        self._rows = rows
+        self._depth = depth
+        super().__init__(
+            {
+                "row_complete": In(1),
+                "read_address": Out(range(depth)),
+                "row_valid": Out(1),
+                "row_last": Out(1),
+                "row_ready": In(1),
+                "row_taken": Out(1),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last column's write to ``row_valid``."""
+        return BUFFER_LATENCY
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        filled = Signal(range(self._depth + 1))
+        address = Signal(range(self._depth))
+        m.d.comb += [
+            self.row_valid.eq(filled != 0),
+            self.row_taken.eq(self.row_valid & self.row_ready),
+            self.read_address.eq(address + self.row_taken),
+        ]
+        m.d.sync += [
+            filled.eq(filled + self.row_complete - self.row_taken),
+            address.eq(self.read_address),
+        ]
+        if self._rows == 1:
+            m.d.comb += self.row_last.eq(1)
+            return m
+        row = Signal(range(self._rows))
+        m.d.comb += self.row_last.eq(row == self._rows - 1)
+        with m.If(self.row_taken):
+            m.d.sync += row.eq(Mux(self.row_last, 0, row + 1))
+        return m

@@ -1,0 +1,277 @@
+"""Multiply and align: two unpacked operands in, one summand of the window out."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hwgen.rtl.records import operand_layout, shift_shape, summand_layout
+from hwgen.spec.alignment import Alignment
+from hwgen.spec.timing import digits, shift_stages, summand_stages
+
+__all__ = ["FixedSummand", "FloatSummand", "summand_component"]
+
+
+def summand_component(alignment: Alignment) -> wiring.Component:
+    """Return the component that makes summands for a datapath: the dispatch table of this floor."""
+    if alignment.a.twos_complement:
+        return FixedSummand(alignment)
+    return FloatSummand(alignment)
+
+
+class _Summand(wiring.Component):
+    """Common interface.
+
+    Members
+    -------
+    a, b : In(operand_layout)
+    summand : Out(summand_layout)
+
+    Notes
+    -----
+    Latency: :func:`~hwgen.spec.timing.summand_stages`. Throughput: one product a cycle.
+    """
+
+    def __init__(self, alignment: Alignment) -> None:
+        self._alignment = alignment
+        super().__init__(
+            {
+                "a": In(operand_layout(alignment, "a")),
+                "b": In(operand_layout(alignment, "b")),
+                "summand": Out(summand_layout(alignment)),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the operands to the summand."""
+        return summand_stages(self._alignment)
+
+
+class FixedSummand(_Summand):
+    """Product of two fixed-point operands, moved by a constant and cut to the window."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        spec = self._alignment
+        product = Signal(signed(spec.product_bits), reset_less=True)
+        m.d.sync += product.eq(self.a.value * self.b.value)
+        if self.latency == 1:
+            m.d.comb += self.summand.value.eq(product << spec.max_distance)
+            return m
+        below = spec.below
+        left = max(0, spec.max_distance)
+        kept = Signal(signed(max(1, spec.product_bits - below + left)))
+        m.d.comb += kept.eq((product >> below) << left)
+        fields: dict[str, Value] = {"value": kept}
+        if spec.can_drop:
+            dropped = product[:below] if below < spec.product_bits else _extended(product, below)
+            fields["inexact"] = dropped.any()
+            if spec.rounds:
+                fields["carry"] = dropped[-1] & (dropped[:-1].any() | kept[0])
+            else:
+                fields["carry"] = product[-1] & dropped.any()
+        if spec.can_exceed:
+            exceeds = Signal()
+            m.d.comb += exceeds.eq(_out_of_range(product, spec))
+            fields["exceeds"] = exceeds
+            if spec.clamps:
+                largest = Const((1 << spec.window.summand_bits) - 1, spec.window.summand_bits + 1)
+                clamped = Mux(product[-1], -largest, largest)
+                fields["value"] = Mux(exceeds, clamped, kept)
+                if "carry" in fields:
+                    fields["carry"] = fields["carry"] & ~exceeds
+        summand = Signal(self.summand.shape(), reset_less=True)
+        for name, value in fields.items():
+            m.d.sync += summand[name].eq(value)
+        m.d.comb += self.summand.eq(summand)
+        return m
+
+
+def _extended(product: Signal, width: int) -> Value:
+    """The product sign-extended to ``width`` bits, as an unsigned slice."""
+    wide = Cat(product, product[-1].replicate(width - len(product)))
+    return wide[:width]
+
+
+def _out_of_range(product: Signal, spec: Alignment) -> Value:
+    """Whether ``|product| >= 2**(msb + 1)``, decided on the value."""
+    threshold_bit = spec.window.summand_bits - spec.max_distance  # in product bits
+    if threshold_bit < 0:
+        return product != 0
+    top = product[min(threshold_bit, len(product) - 1) :]
+    lowest = product == -(1 << threshold_bit)  # magnitude exactly 2**(msb + 1)
+    return (top.any() & ~top.all()) | lowest
+
+
+class FloatSummand(_Summand):
+    """Product of two significands, moved to its place in the window and given its sign.
+
+    Stages: multiply and add exponents | shift, two 2-bit digits a stage, lowest digits first; the range
+    tests run beside the first of them | the last one cuts the window and inverts negative summands,
+    whose increment becomes the adder's carry-in.
+    """
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        spec = self._alignment
+        product = Signal(spec.product_bits, reset_less=True)
+        m.d.sync += product.eq(self.a.significand * self.b.significand)
+        state = self._first_stage(m)
+        stages = 1
+        digit_values = digits(spec.max_shift)
+        shift_count = shift_stages(spec)
+        field: Value = product
+        place = 0
+        for stage in range(shift_count):
+            chosen = digit_values[2 * stage : 2 * stage + 2]
+            for values in chosen:
+                field = _shifted(m, field, state["shift"], place, values)
+                place += 2
+            tests: dict[str, Value] = {}
+            if stage == 0:
+                tests = self._range_tests(m, product, state)
+            if stage == shift_count - 1:
+                self._last_stage(m, field, state | tests)
+            else:
+                field = self._keep(m, field, stage, state, tests)
+            stages += 1
+        assert stages == self.latency
+        return m
+
+    def _first_stage(self, m: Module) -> dict[str, Value]:
+        """Register everything but the product; returns the registers by name."""
+        spec, a, b = self._alignment, self.a, self.b
+        fields: dict[str, Value] = {}
+        exponents = [x.exponent for x in (a, b) if "exponent" in x.shape().members]
+        shape = shift_shape(spec)
+        fields["shift"] = sum(exponents[1:], exponents[0])
+        signs = [x.sign for x in (a, b) if "sign" in x.shape().members]
+        if signs:
+            fields["sign"] = signs[0] if len(signs) == 1 else signs[0] ^ signs[1]
+        if "zero" in a.shape().members:
+            fields["zero"] = a.zero | b.zero
+        trailing = [x.trailing for x in (a, b) if "trailing" in x.shape().members]
+        if spec.can_drop:
+            fields["trailing"] = sum(trailing[1:], trailing[0]) if trailing else Const(0, 1)
+        fields |= self._specials()
+        registers: dict[str, Value] = {}
+        for name, value in fields.items():
+            register_shape = shape if name == "shift" else Value.cast(value).shape()
+            register = Signal(register_shape, reset_less=True, name=f"product_{name}")
+            m.d.sync += register.eq(value)
+            registers[name] = register
+        return registers
+
+    def _specials(self) -> dict[str, Value]:
+        """NaN and infinity of the product (arithmetic.md section 2)."""
+        spec, a, b = self._alignment, self.a, self.b
+        if not spec.has_nan:
+            return {}
+        nan: Value = Const(0, 1)
+        inf: Value = Const(0, 1)
+        for x in (a, b):
+            if "nan" in x.shape().members:
+                nan = nan | x.nan
+        for x, y in ((a, b), (b, a)):
+            if "inf" in x.shape().members:
+                y_inf = y.inf if "inf" in y.shape().members else Const(0, 1)
+                y_nan = y.nan if "nan" in y.shape().members else Const(0, 1)
+                nan = nan | (x.inf & y.zero & ~y_inf & ~y_nan)
+                inf = inf | x.inf
+        if not spec.has_inf:
+            return {"nan": nan}
+        sign: Value = Const(0, 1)
+        for x in (a, b):
+            if "sign" in x.shape().members:
+                sign = sign ^ x.sign
+        return {"positive_inf": nan | (inf & ~sign), "negative_inf": nan | (inf & sign)}
+
+    def _range_tests(self, m: Module, product: Value, state: dict[str, Value]) -> dict[str, Value]:
+        """Decide from the shift whether the product exceeds, misses or loses bits under the window."""
+        spec = self._alignment
+        shift = state["shift"]
+        tests: dict[str, Value] = {}
+        if spec.can_exceed:
+            certain = spec.range_distance + spec.below
+            exceeds = Signal()
+            m.d.comb += exceeds.eq(
+                ~state["zero"] & ((shift >= certain) | ((shift == certain - 1) & product[-1]))
+            )
+            tests["exceeds"] = exceeds
+        if spec.can_vanish or spec.wraps:
+            vanishes = Signal()
+            m.d.comb += vanishes.eq((shift < 0) | (shift > spec.max_shift))
+            tests["vanishes"] = vanishes
+        if spec.can_drop:
+            lowest = Signal(signed(max(len(shift), len(state["trailing"])) + 2))
+            m.d.comb += lowest.eq(shift + state["trailing"])
+            tests["inexact"] = ~state["zero"] & (lowest < spec.below)
+            if spec.rounds:
+                tests["sticky"] = ~state["zero"] & (lowest < spec.below - 1)
+        return tests
+
+    def _keep(
+        self, m: Module, field: Value, stage: int, state: dict[str, Value], tests: dict[str, Value]
+    ) -> Value:
+        """Register the partly shifted field and what the later stages need of the rest."""
+        kept = Signal(len(field), reset_less=True, name=f"shifted_{stage}")
+        m.d.sync += kept.eq(field)
+        if "vanishes" in tests:
+            # A synchronous clear costs no logic in the data path.
+            with m.If(tests.pop("vanishes")):
+                m.d.sync += kept.eq(0)
+        for name in ("zero", "trailing"):
+            state.pop(name, None)
+        state.update(tests)
+        for name, value in state.items():
+            register = Signal(value.shape(), reset_less=True, name=f"{name}_{stage}")
+            m.d.sync += register.eq(value)
+            state[name] = register
+        return kept
+
+    def _last_stage(self, m: Module, field: Value, state: dict[str, Value]) -> None:
+        """Cut the window, clamp, invert; the summand's register ends the stage."""
+        spec = self._alignment
+        bits = spec.magnitude_bits
+        magnitude = Signal(bits)
+        m.d.comb += magnitude.eq(field[spec.below :] if spec.below < len(field) else 0)
+        if "vanishes" in state:
+            with m.If(state["vanishes"]):
+                m.d.comb += magnitude.eq(0)
+        if spec.clamps:
+            with m.If(state["exceeds"]):
+                m.d.comb += magnitude.eq((1 << bits) - 1)
+        sign = state.get("sign", Const(0, 1))
+        values: dict[str, Value] = {"value": Cat(magnitude ^ sign.replicate(bits), sign)}
+        carry: Value = Const(0, 1)
+        if spec.rounds:
+            guard = field[spec.below - 1] if spec.below <= len(field) else Const(0, 1)
+            carry = guard & (state["sticky"] | magnitude[0])
+            if "vanishes" in state:
+                carry = carry & ~state["vanishes"]
+            if spec.clamps:
+                carry = carry & ~state["exceeds"]
+        values["carry"] = carry ^ sign
+        values |= state
+        summand = Signal(self.summand.shape(), reset_less=True)
+        for name in self.summand.shape().members:
+            m.d.sync += summand[name].eq(values[name])
+        m.d.comb += self.summand.eq(summand)
+
+
+def _shifted(m: Module, field: Value, shift: Value, place: int, values: int) -> Value:
+    """Shift ``field`` left by one digit: 0 to ``values - 1`` times ``2**place``."""
+    step = 1 << place
+    width = len(field) + (values - 1) * step
+    digit = shift[place : place + (2 if values == 4 else 1)]
+    result = Signal(width, name=f"shifted_by_{(values - 1) * step}")
+    if values == 2:
+        m.d.comb += result.eq(Mux(digit, Cat(Const(0, step), field), field))
+        return result
+    choices = [Cat(Const(0, index * step), field) for index in range(4)]
+    m.d.comb += result.eq(
+        Mux(digit[1], Mux(digit[0], choices[3], choices[2]), Mux(digit[0], choices[1], choices[0]))
+    )
+    return result

@@ -1,0 +1,90 @@
+"""The processing element: operand registers, exact multiply, align, accumulate, drain."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hwgen.rtl.accumulator import WindowAccumulator
+from hwgen.rtl.multiply_align import summand_component
+from hwgen.rtl.records import operand_layout, partial_layout
+from hwgen.spec.alignment import Alignment
+from hwgen.spec.timing import OPERAND_LATENCY, SUM_LATENCY, summand_stages
+
+__all__ = ["ProcessingElement"]
+
+
+class ProcessingElement(wiring.Component):
+    """One element of the output-stationary array.
+
+    Members
+    -------
+    a_in, b_in : In(operand_layout)
+        From the west and from the north.
+    last_in : In(1)
+        End-of-block token, travelling with ``a``.
+    drain_in : In(partial_layout)
+        Results from the south.
+    a_out, b_out, last_out : Out
+        The same, one cycle later, to the east and to the south.
+    drain_out : Out(partial_layout)
+        Results to the north: its own, one after the last operands' latency, else the ones from below.
+
+    Notes
+    -----
+    Latency from operands to ``drain_out``: ``OPERAND_LATENCY + summand_stages + SUM_LATENCY``. One MAC a
+    cycle. A bubble is a pair of zeros; nothing in here is reset: an end token on a bubble clears the sum.
+    """
+
+    has_reset = False
+    definition = "pe"
+
+    def __init__(self, alignment: Alignment) -> None:
+        self._alignment = alignment
+        a, b = operand_layout(alignment, "a"), operand_layout(alignment, "b")
+        partial = partial_layout(alignment)
+        super().__init__(
+            {
+                "a_in": In(a),
+                "b_in": In(b),
+                "last_in": In(1),
+                "drain_in": In(partial),
+                "a_out": Out(a),
+                "b_out": Out(b),
+                "last_out": Out(1),
+                "drain_out": Out(partial),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last operands to the result."""
+        return OPERAND_LATENCY + summand_stages(self._alignment) + SUM_LATENCY
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for name in ("a", "b", "last"):
+            source = getattr(self, f"{name}_in")
+            register = Signal(source.shape(), name=name, reset_less=True)
+            m.d.sync += register.eq(source)
+            m.d.comb += getattr(self, f"{name}_out").eq(register)
+        m.submodules.summand = summand = summand_component(self._alignment)
+        m.submodules.accumulator = accumulator = WindowAccumulator(self._alignment)
+        m.d.comb += [
+            summand.a.eq(self.a_out),
+            summand.b.eq(self.b_out),
+            accumulator.summand.eq(summand.summand),
+        ]
+        last = self.last_out
+        for stage in range(summand.latency):
+            delayed = Signal(name=f"last_{stage}", reset_less=True)
+            m.d.sync += delayed.eq(last)
+            last = delayed
+        m.d.comb += accumulator.last.eq(last)
+        m.d.comb += [
+            accumulator.drain_in.eq(self.drain_in),
+            self.drain_out.eq(accumulator.drain_out),
+        ]
+        assert OPERAND_LATENCY + summand.latency + accumulator.latency == self.latency
+        return m

@@ -1,0 +1,107 @@
+"""Bit layouts of what travels through the array, derived from a datapath's alignment."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data
+
+from hwgen.spec.accumulator import Overflow
+from hwgen.spec.alignment import Alignment, Operand
+
+__all__ = ["operand_layout", "partial_layout", "shift_shape", "summand_layout"]
+
+def shift_shape(alignment: Alignment) -> Shape:
+    """Shape of a product's left shift before it is bounded: negative if nothing reaches the window."""
+    return Shape.cast(
+        range(
+            alignment.min_distance + alignment.below,
+            alignment.max_distance + alignment.below + 1,
+        )
+    )
+
+
+def _exponent_shape(alignment: Alignment, side: str) -> Shape:
+    operand: Operand = getattr(alignment, side)
+    lowest = alignment.min_distance + alignment.below if side == alignment.bias_side else 0
+    return Shape.cast(range(lowest, lowest + operand.max_exponent + 1))
+
+
+def operand_layout(alignment: Alignment, side: str) -> data.StructLayout:
+    """Layout of an unpacked operand of side ``a`` or ``b``.
+
+    ``exponent`` of the alignment's bias side includes the window's offset, so that the sum of the two exponents is the
+    product's left shift. ``zero`` says that the significand is zero (specials included); ``trailing``
+    counts the zeros at its low end, so that whether a product has bits under the window is known
+    without looking at them: trailing zeros of a product add up.
+    """
+    operand: Operand = getattr(alignment, side)
+    if operand.twos_complement:
+        shape = signed if operand.signed else unsigned
+        return data.StructLayout({"value": shape(operand.significand_bits)})
+    members: dict[str, Shape] = {"significand": unsigned(operand.significand_bits)}
+    if operand.max_exponent:
+        members["exponent"] = _exponent_shape(alignment, side)
+    if operand.signed:
+        members["sign"] = unsigned(1)
+    if needs_zero(alignment):
+        members["zero"] = unsigned(1)
+    if alignment.can_drop and operand.trailing_bits:
+        members["trailing"] = unsigned(operand.trailing_bits)
+    if operand.has_nan:
+        members["nan"] = unsigned(1)
+    if operand.has_inf:
+        members["inf"] = unsigned(1)
+    return data.StructLayout(members)
+
+
+def needs_zero(alignment: Alignment) -> bool:
+    """Whether the array must know that an operand is zero."""
+    return alignment.can_drop or alignment.has_inf or alignment.can_exceed
+
+
+def special_members(alignment: Alignment) -> dict[str, Shape]:
+    """Members that carry NaN and infinities: both infinities together mean NaN."""
+    if alignment.has_inf:
+        return {"positive_inf": unsigned(1), "negative_inf": unsigned(1)}
+    if alignment.has_nan:
+        return {"nan": unsigned(1)}
+    return {}
+
+
+def summand_layout(alignment: Alignment) -> data.StructLayout:
+    """Layout of an aligned product: ``value + carry`` in units of the window's lowest bit."""
+    members: dict[str, Shape] = {"value": signed(alignment.magnitude_bits + 1)}
+    if has_carry(alignment):
+        members["carry"] = unsigned(1)
+    if alignment.can_exceed:
+        members["exceeds"] = unsigned(1)
+    if alignment.can_drop:
+        members["inexact"] = unsigned(1)
+    members |= special_members(alignment)
+    return data.StructLayout(members)
+
+
+def has_carry(alignment: Alignment) -> bool:
+    """Whether a summand has a carry: from negation, or from rounding."""
+    if alignment.a.twos_complement:
+        return alignment.can_drop
+    return alignment.a.signed or alignment.b.signed or alignment.rounds
+
+
+def partial_layout(alignment: Alignment) -> data.StructLayout:
+    """Layout of a finished accumulator on its way out.
+
+    ``value`` is the last step's whole sum; where its top bits differ, that step left the register.
+    """
+    members: dict[str, Shape] = {"value": signed(value_bits(alignment)), "overflow": unsigned(1)}
+    if alignment.can_drop:
+        members["inexact"] = unsigned(1)
+    members |= special_members(alignment)
+    return data.StructLayout(members)
+
+
+def value_bits(alignment: Alignment) -> int:
+    """Bits of the sum that leaves: the register's where each step saturates, else the whole sum's."""
+    if alignment.window.overflow is Overflow.SATURATE:
+        return alignment.window.width
+    return alignment.sum_bits

@@ -1,0 +1,288 @@
+"""The other edge of the array: a finished register in, one rounded result and its status out."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hwgen.formats.fixed import FixedPoint
+from hwgen.formats.ieee import Float
+from hwgen.rtl.records import partial_layout
+from hwgen.spec.accumulator import Overflow
+from hwgen.spec.alignment import align
+from hwgen.spec.datapath import Datapath
+from hwgen.spec.rounding import DIGITS_PER_STAGE, normalise, rounding_stages
+
+__all__ = ["INEXACT", "INVALID", "OVERFLOW", "STATUS_BITS", "rounder_class"]
+
+STATUS_BITS = 3
+INVALID, OVERFLOW, INEXACT = range(STATUS_BITS)  # bit positions (design.md section 3)
+
+
+def rounder_class(datapath: Datapath) -> type[wiring.Component]:
+    """Return the rounder for a datapath's result format: the dispatch table of this edge."""
+    if datapath.out is None:
+        return RawRounder
+    if isinstance(datapath.out, FixedPoint):
+        return FixedRounder
+    return FloatRounder
+
+
+class _Rounder(wiring.Component):
+    """Common interface of the rounders.
+
+    Members
+    -------
+    partial : In(partial_layout)
+    bits : Out(result width)
+    status : Out(3)
+        Bit 0 invalid, bit 1 overflow, bit 2 inexact.
+
+    Notes
+    -----
+    Latency: :func:`~hwgen.spec.rounding.rounding_stages`. One result a cycle. Ties to even
+    (arithmetic.md section 4).
+    """
+
+    has_reset = False
+    definition = "round"
+
+    def __init__(self, datapath: Datapath) -> None:
+        self._datapath = datapath
+        self._alignment = align(datapath)
+        super().__init__(
+            {
+                "partial": In(partial_layout(self._alignment)),
+                "bits": Out(datapath.out_width),
+                "status": Out(STATUS_BITS),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from ``partial`` to ``bits``."""
+        return rounding_stages(self._datapath)
+
+    def _flags(self) -> dict[str, Value]:
+        """What the block saw: NaN, infinity and its sign, range events, dropped bits."""
+        partial = self.partial
+        members = partial.shape().members
+        window = self._datapath.window
+        top = partial.value[window.width - 1 :]
+        overflow = partial.overflow | (top.any() & ~top.all())
+        nan: Value = Const(0, 1)
+        inf: Value = Const(0, 1)
+        negative: Value = Const(0, 1)
+        if "nan" in members:
+            nan = partial.nan
+        if "positive_inf" in members:
+            nan = partial.positive_inf & partial.negative_inf
+            inf = partial.positive_inf ^ partial.negative_inf
+            negative = partial.negative_inf
+        if window.overflow is Overflow.NAN:
+            nan = nan | overflow
+            inf = inf & ~overflow
+        return {
+            "nan": nan,
+            "inf": inf,
+            "inf_negative": negative,
+            "overflow": overflow,
+            "inexact": partial.inexact if "inexact" in members else Const(0, 1),
+        }
+
+    def _register(self, m: Module, stage: str, fields: dict[str, Value]) -> dict[str, Value]:
+        """One pipeline stage: register every field."""
+        registers: dict[str, Value] = {}
+        for name, value in fields.items():
+            register = Signal(value.shape(), reset_less=True, name=f"{stage}_{name}")
+            m.d.sync += register.eq(value)
+            registers[name] = register
+        return registers
+
+    def _drive(self, m: Module, *, bits: Value, invalid: Value, overflow: Value, inexact: Value) -> None:
+        """The last stage: register the result and its status."""
+        result = Signal(self._datapath.out_width, reset_less=True, name="result")
+        status = Signal(STATUS_BITS, reset_less=True, name="result_status")
+        m.d.sync += [result.eq(bits), status.eq(Cat(invalid, overflow, inexact))]
+        m.d.comb += [self.bits.eq(result), self.status.eq(status)]
+
+
+class RawRounder(_Rounder):
+    """The register itself; it reads zero, and invalid, where the result is NaN or infinite."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        flags = self._flags()
+        invalid = Signal()
+        m.d.comb += invalid.eq(flags["nan"] | flags["inf"])
+        register = self.partial.value[: self._datapath.window.width]
+        self._drive(
+            m,
+            bits=Mux(invalid, 0, register),
+            invalid=invalid,
+            overflow=flags["overflow"],
+            inexact=flags["inexact"],
+        )
+        assert self.latency == 1
+        return m
+
+
+class FixedRounder(_Rounder):
+    """Round to a fixed-point format: move by a constant, round, saturate."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        out: FixedPoint = self._datapath.out
+        window = self._datapath.window
+        distance = window.lsb - out.min_exponent
+        fields = self._flags() | {
+            "value": self.partial.value[: window.width].as_signed(),
+        }
+        fields = self._register(m, "taken", fields)
+        value = fields.pop("value")
+        if distance >= 0:
+            rounded: Value = value << distance
+            lost: Value = Const(0, 1)
+        else:
+            # A distance past the register's width leaves the sign alone above the dropped bits.
+            wide = Cat(value, value[-1].replicate(max(0, -distance + 1 - len(value)))).as_signed()
+            dropped = wide[:-distance]
+            kept = wide[-distance:].as_signed()
+            rounded = kept + (dropped[-1] & (dropped[:-1].any() | kept[0]))
+            lost = dropped.any()
+        fields["lost"] = lost
+        fields["rounded"] = rounded
+        fields = self._register(m, "rounded", fields)
+        self._saturate(m, fields, out)
+        assert self.latency == 3
+        return m
+
+    def _saturate(self, m: Module, fields: dict[str, Value], out: FixedPoint) -> None:
+        highest = (1 << (out.width - out.signed)) - 1
+        lowest = -(1 << (out.width - 1)) if out.signed else 0
+        rounded = fields["rounded"]
+        above = Signal()
+        under = Signal()
+        finite = ~(fields["nan"] | fields["inf"])
+        m.d.comb += [
+            above.eq(Mux(finite, rounded > highest, fields["inf"] & ~fields["inf_negative"])),
+            under.eq(Mux(finite, rounded < lowest, fields["inf"] & fields["inf_negative"])),
+        ]
+        low_bits = Signal(out.width)
+        m.d.comb += low_bits.eq(rounded)
+        bits = Mux(above, Const(highest, out.width), low_bits)
+        bits = Mux(under, Const(lowest, signed(out.width))[: out.width], bits)
+        self._drive(
+            m,
+            bits=Mux(fields["nan"], out.nan_bits, bits),
+            invalid=fields["nan"],
+            overflow=fields["overflow"] | above | under,
+            inexact=fields["inexact"] | above | under | (fields["lost"] & finite),
+        )
+
+
+class FloatRounder(_Rounder):
+    """Round to a floating-point format.
+
+    Stages: magnitude | normalising left shift, two binary places a stage, never past the subnormals |
+    guard and sticky | increment | overflow and specials.
+    """
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        spec = normalise(self._datapath)
+        window = self._datapath.window
+        value = self.partial.value[: window.width].as_signed()
+        sign = value[-1]
+        magnitude = Signal(window.width)
+        m.d.comb += magnitude.eq(Mux(sign, -value, value))
+        fields = self._flags() | {
+            "sign": sign,
+            "field": Cat(Const(0, spec.pad_low), magnitude, Const(0, _pad_high(spec, window.width))),
+            "distance": Const(0, max(1, spec.places)),
+            "below_bound": Const(0, 1),
+        }
+        fields = self._register(m, "magnitude", fields)
+        places = list(reversed(range(spec.places)))
+        for stage in range(spec.stages):
+            for place in places[stage * DIGITS_PER_STAGE : (stage + 1) * DIGITS_PER_STAGE]:
+                self._move(m, fields, place)
+            fields = self._register(m, f"moved_{stage}", fields)
+        fields = self._register(m, "cut", self._cut(m, fields))
+        fields["packed"] = fields["packed"] + fields.pop("up")
+        fields = self._register(m, "rounded", fields)
+        self._select(m, fields)
+        assert self.latency == 1 + spec.stages + 3
+        return m
+
+    def _move(self, m: Module, fields: dict[str, Value], place: int) -> None:
+        """Shift left by ``2**place`` if so many top bits are zero and the format's range allows."""
+        spec = normalise(self._datapath)
+        step = 1 << place
+        field, distance = fields["field"], fields["distance"]
+        move = Signal(name=f"move_{step}")
+        clear = ~field[-step:].any()
+        if spec.bounded:
+            # Digit-serial comparison of the distance with its bound, from the top place down.
+            bound_digit = (spec.max_shift >> place) & 1
+            below = fields["below_bound"]
+            m.d.comb += move.eq(clear if bound_digit else clear & below)
+            if bound_digit:
+                fields["below_bound"] = below | ~move
+        else:
+            m.d.comb += move.eq(clear)
+        moved = Signal(len(field), name=f"moved_by_{step}")
+        m.d.comb += moved.eq(Mux(move, field << step, field))
+        fields["field"] = moved
+        fields["distance"] = distance | (move << place)[: len(distance)]
+
+    def _cut(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
+        """Split the normalised field into the packed magnitude and what decides the rounding."""
+        spec = normalise(self._datapath)
+        out: Float = self._datapath.out
+        field = fields.pop("field")
+        fields.pop("below_bound")
+        distance = fields.pop("distance")
+        fraction = field[-1 - out.fraction_bits : -1]
+        guard = field[-2 - out.fraction_bits]
+        sticky = field[: -2 - out.fraction_bits].any()
+        # Without a leading one on top the number is subnormal or zero: exponent field 0.
+        exponent = Signal(range(spec.top_field + 1), name="exponent_field")
+        m.d.comb += exponent.eq(Mux(field[-1], spec.top_field - distance, 0))
+        return fields | {
+            "packed": Cat(fraction, exponent),
+            "up": guard & (sticky | fraction[0]),
+            "lost": guard | sticky,
+        }
+
+    def _select(self, m: Module, fields: dict[str, Value]) -> None:
+        out: Float = self._datapath.out
+        packed, sign = fields["packed"], fields["sign"]
+        beyond = Signal()
+        magnitude = Signal(out.width - 1)
+        m.d.comb += [beyond.eq(packed > out.max_finite_bits), magnitude.eq(packed)]
+        above = out.encode(out.max_finite * 2)
+        under = out.encode(-out.max_finite * 2)
+        too_large = Mux(sign, Const(under.bits, out.width), Const(above.bits, out.width))
+        finite = Mux(beyond, too_large, Cat(magnitude, sign))
+        infinite = Mux(
+            fields["inf_negative"],
+            Const(out.infinity_bits(True), out.width),
+            Const(out.infinity_bits(False), out.width),
+        )
+        is_nan, is_inf = fields["nan"], fields["inf"]
+        is_finite = ~(is_nan | is_inf)
+        exceeds = Signal()
+        m.d.comb += exceeds.eq((beyond & is_finite) | (is_inf if not out.has_inf else 0))
+        self._drive(
+            m,
+            bits=Mux(is_nan, out.nan_bits, Mux(is_inf, infinite, finite)),
+            invalid=is_nan | (exceeds if above.invalid else 0),
+            overflow=fields["overflow"] | exceeds,
+            inexact=fields["inexact"] | exceeds | (fields["lost"] & is_finite),
+        )
+
+
+def _pad_high(spec, width: int) -> int:
+    return spec.width - spec.pad_low - width

@@ -1,0 +1,180 @@
+"""The edge of the array: bit patterns in, sign, exponent and significand out.
+
+The array between the edges knows nothing of formats; a new format is a new function here.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hwgen.formats import Format
+from hwgen.formats.ieee import Float, Specials
+from hwgen.rtl.records import operand_layout
+from hwgen.spec.alignment import align
+from hwgen.spec.datapath import Datapath
+from hwgen.spec.timing import unpack_stages
+
+__all__ = ["TOKEN_SIDE", "Unpacker"]
+
+TOKEN_SIDE = "a"  # the operand that the end-of-block token travels with
+
+
+class Unpacker(wiring.Component):
+    """Unpack one lane of operand A or B; a pattern of zero bits becomes a zero.
+
+    Parameters
+    ----------
+    datapath : Datapath
+    side : str
+        ``"a"`` or ``"b"``.
+
+    Members
+    -------
+    bits : In(format width)
+        The pattern.
+    last : In(1)
+        End-of-block token (side a only).
+    operand : Out(operand_layout)
+    last_out : Out(1)
+        The token, delayed alike (side a only).
+
+    Notes
+    -----
+    Latency: :func:`~hwgen.spec.timing.unpack_stages`. Throughput: one operand a cycle.
+    """
+
+    has_reset = False
+
+    def __init__(self, datapath: Datapath, side: str) -> None:
+        self._format: Format = getattr(datapath, side)
+        self._alignment = align(datapath)
+        self._side = side
+        self._operand = getattr(self._alignment, side)
+        self._layout = operand_layout(self._alignment, side)
+        members = {"bits": In(self._format.width), "operand": Out(self._layout)}
+        if side == TOKEN_SIDE:
+            members |= {"last": In(1), "last_out": Out(1)}
+        super().__init__(members)
+
+    @property
+    def definition(self) -> str:
+        """Name of the emitted module."""
+        return f"unpack_{self._side}"
+
+    @property
+    def latency(self) -> int:
+        """Cycles from ``bits`` to ``operand``."""
+        return unpack_stages(self._alignment)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        fields = self._fixed_fields(m) if self._operand.twos_complement else self._fields(m)
+        stages = 0
+        if self.latency == 2:
+            fields = _registered(m, fields, "decoded")
+            stages += 1
+        if self._operand.normalised:
+            fields = self._normalised(m, fields)
+        if not self._operand.twos_complement:
+            fields = self._completed(m, fields)
+        operand = Signal(self._layout, reset_less=True)
+        for name in self._layout.members:
+            m.d.sync += operand[name].eq(fields[name])
+        stages += 1
+        m.d.comb += self.operand.eq(operand)
+        if self._side == TOKEN_SIDE:
+            last: Value = self.last
+            for stage in range(self.latency):
+                delayed = Signal(reset_less=True, name=f"last_{stage}")
+                m.d.sync += delayed.eq(last)
+                last = delayed
+            m.d.comb += self.last_out.eq(last)
+        assert stages == self.latency
+        return m
+
+    def _fixed_fields(self, m: Module) -> dict[str, Value]:
+        value = Signal(self._layout.members["value"])
+        m.d.comb += value.eq(self.bits)
+        return {"value": value}
+
+    def _fields(self, m: Module) -> dict[str, Value]:
+        if isinstance(self._format, Float):
+            return self._float_fields(m)
+        return self._magnitude_fields(m)
+
+    def _float_fields(self, m: Module) -> dict[str, Value]:
+        """IEEE-like patterns: subnormals share the exponent of the least normal binade."""
+        fmt = self._format
+        fraction = Signal(fmt.fraction_bits)
+        field = Signal(fmt.exponent_bits)
+        sign = Signal()
+        m.d.comb += Cat(fraction, field, sign).eq(self.bits)
+        normal = Signal()
+        m.d.comb += normal.eq(field.any())
+        special = Signal()
+        nan = Signal()
+        if fmt.specials is Specials.IEEE:
+            m.d.comb += [special.eq(field.all()), nan.eq(special & fraction.any())]
+        else:
+            m.d.comb += [special.eq(field.all() & fraction.all()), nan.eq(special)]
+        significand = Signal(fmt.precision)
+        exponent = Signal(fmt.exponent_bits)
+        with m.If(~special):
+            m.d.comb += [significand.eq(Cat(fraction, normal)), exponent.eq(field - normal)]
+        return {
+            "significand": significand,
+            "exponent": exponent,
+            "sign": sign,
+            "nan": nan,
+            "inf": special & ~nan,
+        }
+
+    def _magnitude_fields(self, m: Module) -> dict[str, Value]:
+        """Fixed-point patterns: sign and magnitude, no exponent."""
+        fmt = self._format
+        significand = Signal(fmt.width)
+        sign = Signal()
+        if fmt.signed:
+            m.d.comb += sign.eq(self.bits[-1])
+        m.d.comb += significand.eq(Mux(sign, -self.bits, self.bits))
+        return {"significand": significand, "exponent": Const(0, 0), "sign": sign}
+
+    def _normalised(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
+        """Move the leading one to the top; the exponent's origin lies ``significand_bits - 1`` lower."""
+        bits = self._operand.significand_bits
+        significand = fields["significand"]
+        leading = Signal(range(bits))
+        for position in range(bits):
+            with m.If(significand[position]):
+                m.d.comb += leading.eq(position)
+        moved = Signal(bits)
+        m.d.comb += moved.eq(significand << (bits - 1 - leading)[: len(leading)])
+        exponent = Signal(self._operand.exponent_bits)
+        m.d.comb += exponent.eq(fields["exponent"] + leading)
+        return fields | {"significand": moved, "exponent": exponent}
+
+    def _completed(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
+        """Add what the array wants to know of the significand, and the window's offset."""
+        significand = fields["significand"]
+        zero = Signal()
+        m.d.comb += zero.eq(significand == 0)
+        trailing = Signal(range(self._operand.significand_bits))
+        for position in reversed(range(self._operand.significand_bits)):
+            with m.If(significand[position]):
+                m.d.comb += trailing.eq(position)
+        result = fields | {"zero": zero, "trailing": trailing}
+        if self._side == self._alignment.bias_side:
+            offset = self._alignment.min_distance + self._alignment.below
+            result["exponent"] = fields["exponent"] + offset
+        return result
+
+
+def _registered(m: Module, fields: dict[str, Value], prefix: str) -> dict[str, Value]:
+    result: dict[str, Value] = {}
+    for name, value in fields.items():
+        register = Signal(unsigned(len(value)), reset_less=True, name=f"{prefix}_{name}")
+        m.d.sync += register.eq(value)
+        result[name] = register
+    return result

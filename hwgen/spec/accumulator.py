@@ -1,0 +1,244 @@
+"""Accumulators: what a sum of products is kept in.
+
+Users write an accumulator as ``kind:key=value,...``. What the circuit and the models build is always a
+:class:`Window`; the other kinds name one in more convenient terms and :meth:`resolve` to it once the
+operand formats are known.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from fractions import Fraction
+
+from hwgen.errors import SpecError
+from hwgen.formats import Format
+from hwgen.formats.integer import Integer
+from hwgen.words import Words, parse_integer, parse_words
+
+__all__ = ["Accumulator", "Exact", "IntegerSum", "Overflow", "Rounding", "Window", "parse_accumulator"]
+
+MAX_WIDTH = 8192  # bits; fp64 exact needs 4209
+MAX_WEIGHT = 1 << 14  # bound on |msb| and |lsb|, so that a typing slip cannot ask for a huge circuit
+
+
+class Overflow(enum.Enum):
+    """What a range event does (arithmetic.md section 3)."""
+
+    NAN = "nan"
+    SATURATE = "saturate"
+    WRAP = "wrap"
+
+
+class Rounding(enum.Enum):
+    """What happens to a product's bits below the window."""
+
+    ZERO = "zero"
+    EVEN = "even"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A truncated Kulisch accumulator: two's complement, bit 0 weighs ``2**lsb``.
+
+    Parameters
+    ----------
+    msb : int
+        A summand is in range iff its magnitude is below ``2**(msb + 1)``.
+    lsb : int
+        Weight exponent of the lowest bit.
+    ovf : int
+        Overflow bits above ``msb``; the sign bit weighs ``2**(msb + ovf)``.
+    rounding : Rounding
+        Treatment of product bits below ``lsb``.
+    overflow : Overflow
+        Treatment of range events.
+
+    References
+    ----------
+    U. Kulisch, *Computer Arithmetic and Validity*; the (ovf, msb, lsb) triple after Ledoux & Casas,
+    FPL 2023.
+    """
+
+    msb: int
+    lsb: int
+    ovf: int = 1
+    rounding: Rounding = Rounding.ZERO
+    overflow: Overflow = Overflow.NAN
+
+    def __post_init__(self) -> None:
+        if self.msb < self.lsb:
+            raise SpecError(
+                f"window has msb={self.msb} below lsb={self.lsb}; msb must be at least lsb"
+            )
+        if self.ovf < 0:
+            raise SpecError(f"window has ovf={self.ovf}; it must be 0 or more")
+        for name, value in (("msb", self.msb), ("lsb", self.lsb)):
+            if abs(value) > MAX_WEIGHT:
+                raise SpecError(f"window has {name}={value}; allowed is -{MAX_WEIGHT} to {MAX_WEIGHT}")
+        if not 2 <= self.width <= MAX_WIDTH:
+            raise SpecError(
+                f"window is {self.width} bits wide (ovf + msb - lsb + 1); allowed is 2 to {MAX_WIDTH}"
+            )
+
+    @property
+    def width(self) -> int:
+        """W, the bits of the register."""
+        return self.ovf + self.msb - self.lsb + 1
+
+    @property
+    def summand_bits(self) -> int:
+        """Bits of an in-range summand's magnitude, ``msb - lsb + 1``."""
+        return self.msb - self.lsb + 1
+
+    def resolve(self, a: Format, b: Format) -> Window:
+        """Return the window to build for operands of formats ``a`` and ``b``: itself."""
+        return self
+
+    def __str__(self) -> str:
+        text = f"window:msb={self.msb},lsb={self.lsb},ovf={self.ovf}"
+        if self.rounding is not Rounding.ZERO:
+            text += f",round={self.rounding.value}"
+        if self.overflow is not Overflow.NAN:
+            text += f",overflow={self.overflow.value}"
+        return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exact:
+    """The window that loses nothing over ``terms`` products of the operand formats.
+
+    Every product is a multiple of ``2**(min_exponent_a + min_exponent_b)`` and at most
+    ``max_a * max_b``; ``ovf = 1 + ceil(log2 terms)`` keeps the sum in the register.
+    """
+
+    terms: int = 4096
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.terms <= 999_999:
+            raise SpecError(f"exact has terms={self.terms}; allowed is 1 to 999999")
+
+    def resolve(self, a: Format, b: Format) -> Window:
+        largest = a.max_finite * b.max_finite
+        lsb = a.min_exponent + b.min_exponent
+        # Smallest msb with largest < 2**(msb + 1): the quotient is an integer by definition of lsb.
+        msb = lsb + int(largest / Fraction(2) ** lsb).bit_length() - 1
+        return Window(msb=msb, lsb=lsb, ovf=1 + (self.terms - 1).bit_length())
+
+    def __str__(self) -> str:
+        return f"exact:terms={self.terms}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegerSum:
+    """The two's complement integer accumulator of ``bits`` bits, for integer operands.
+
+    It equals the window with lsb = 0 and ovf = 0: a product that the window would call out of range
+    makes the sum leave the register whatever it held before, so values and status agree.
+    """
+
+    bits: int
+    overflow: Overflow = Overflow.WRAP
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= MAX_WIDTH:
+            raise SpecError(f"int accumulator has {self.bits} bits; allowed is 2 to {MAX_WIDTH}")
+        if self.overflow is Overflow.NAN:
+            raise SpecError(
+                "int accumulator has overflow=nan; allowed is wrap or saturate"
+                " (a window with lsb=0 offers nan)"
+            )
+
+    def resolve(self, a: Format, b: Format) -> Window:
+        for operand, fmt in (("a", a), ("b", b)):
+            if not isinstance(fmt, Integer):
+                raise SpecError(
+                    f"acc={self} needs integer operands but {operand} is {fmt.name};"
+                    " use window:msb=..,lsb=..,ovf=.. or exact"
+                )
+        return Window(msb=self.bits - 1, lsb=0, ovf=0, overflow=self.overflow)
+
+    def __str__(self) -> str:
+        suffix = "" if self.overflow is Overflow.WRAP else f",overflow={self.overflow.value}"
+        return f"int:{self.bits}{suffix}"
+
+
+Accumulator = Window | Exact | IntegerSum
+
+
+def parse_accumulator(text: str) -> Accumulator:
+    """Parse an accumulator's name, e.g. ``window:msb=5,lsb=-30,ovf=9``, ``exact:terms=64``, ``int:32``.
+
+    Raises
+    ------
+    SpecError
+        If the kind or an option is unknown, an option is missing, or a value is out of range.
+    """
+    words = parse_words(text, error=SpecError)
+    parser = _PARSERS.get(words.head)
+    if parser is None:
+        raise SpecError(f"unknown accumulator {text!r}; known are {', '.join(_USAGE.values())}")
+    return parser(words)
+
+
+def _options(words: Words, allowed: tuple[str, ...], positional: int = 0) -> dict[str, str]:
+    usage = _USAGE[words.head]
+    unknown = [key for key in words.options if key not in allowed]
+    if unknown:
+        raise SpecError(f"{words.text!r} has no option {unknown[0]!r}; write {usage}")
+    if len(words.positional) != positional:
+        raise SpecError(f"{words.text!r} is malformed; write {usage}")
+    return dict(words.options)
+
+
+def _choice(words: Words, key: str, kind: type[enum.Enum], default: enum.Enum):
+    value = words.options.get(key)
+    if value is None:
+        return default
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(member.value for member in kind)
+        raise SpecError(f"{words.text!r} has {key}={value}; allowed is {allowed}") from None
+
+
+def _parse_window(words: Words) -> Window:
+    options = _options(words, ("msb", "lsb", "ovf", "round", "overflow"))
+    for key in ("msb", "lsb"):
+        if key not in options:
+            raise SpecError(f"{words.text!r} lacks {key}; write {_USAGE['window']}")
+    weights = {
+        key: parse_integer(options[key], f"{key} of {words.text!r}", error=SpecError)
+        for key in ("msb", "lsb", "ovf")
+        if key in options
+    }
+    return Window(
+        **weights,
+        rounding=_choice(words, "round", Rounding, Rounding.ZERO),
+        overflow=_choice(words, "overflow", Overflow, Overflow.NAN),
+    )
+
+
+def _parse_exact(words: Words) -> Exact:
+    options = _options(words, ("terms",))
+    if "terms" not in options:
+        return Exact()
+    return Exact(
+        terms=parse_integer(options["terms"], f"terms of {words.text!r}", error=SpecError)
+    )
+
+
+def _parse_integer_sum(words: Words) -> IntegerSum:
+    _options(words, ("overflow",), positional=1)
+    return IntegerSum(
+        bits=parse_integer(words.positional[0], f"width of {words.text!r}", error=SpecError),
+        overflow=_choice(words, "overflow", Overflow, Overflow.WRAP),
+    )
+
+
+_USAGE = {
+    "window": "window:msb=M,lsb=L[,ovf=V][,round=zero|even][,overflow=nan|saturate|wrap]",
+    "exact": "exact[:terms=K]",
+    "int": "int:N[,overflow=wrap|saturate]",
+}
+_PARSERS = {"window": _parse_window, "exact": _parse_exact, "int": _parse_integer_sum}

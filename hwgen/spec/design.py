@@ -1,0 +1,145 @@
+"""A design: a datapath laid out as an array. The value that every other part of hwgen starts from."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+
+from hwgen.errors import SpecError
+from hwgen.spec.datapath import Datapath
+from hwgen.spec.keywords import KEYWORDS
+
+__all__ = ["Design"]
+
+MAX_SIDE = 1024
+MAX_NAME = 200  # the longest derived names have about 140 characters
+FORMAT_VERSION = 1
+_IDENTIFIER = rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}"
+_KEYS = ("hwgen", "a", "b", "acc", "out", "rows", "cols", "name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """A systolic array of ``rows`` x ``cols`` processing elements.
+
+    Parameters
+    ----------
+    datapath : Datapath
+    rows, cols : int
+        Array size, 1 to 1024 each; row i of the array makes row i of C.
+    name : str, optional
+        Verilog name of the top module; derived from the parameters by default.
+
+    Raises
+    ------
+    SpecError
+        If a size is out of range or the name is no Verilog identifier or a reserved word.
+    """
+
+    datapath: Datapath
+    rows: int
+    cols: int
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for what, value in (("rows", self.rows), ("cols", self.cols)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise SpecError(f"{what} is {value!r}; it must be an integer")
+            if not 1 <= value <= MAX_SIDE:
+                raise SpecError(f"{what} is {value}; allowed is 1 to {MAX_SIDE}")
+        if not self.name:
+            object.__setattr__(self, "name", _derived_name(self))
+        if not isinstance(self.name, str) or not re.fullmatch(_IDENTIFIER, self.name):
+            raise SpecError(
+                f"name is {self.name!r}; it must start with a letter and hold letters, digits and _"
+                f" only, at most {MAX_NAME} characters"
+            )
+        if self.name in KEYWORDS:
+            raise SpecError(
+                f"name is {self.name!r}, a reserved word of (System)Verilog; choose another"
+            )
+
+    def to_toml(self) -> str:
+        """Return the complete, normalised design as TOML text."""
+        path = self.datapath
+        return tomli_w.dumps(
+            {
+                "hwgen": FORMAT_VERSION,
+                "name": self.name,
+                "a": path.a.name,
+                "b": path.b.name,
+                "acc": str(path.acc),
+                "out": path.out_name,
+                "rows": self.rows,
+                "cols": self.cols,
+            }
+        )
+
+    @classmethod
+    def from_toml(cls, text: str, *, source: str = "design") -> Design:
+        """Read a design from TOML text; raises SpecError naming ``source`` on any fault."""
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SpecError(f"{source} is not valid TOML: {error}") from None
+        unknown = [key for key in table if key not in _KEYS]
+        if unknown:
+            raise SpecError(
+                f"{source} has unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}"
+            )
+        missing = [key for key in ("a", "acc", "rows", "cols") if key not in table]
+        if missing:
+            raise SpecError(f"{source} lacks {missing[0]!r}; a, acc, rows and cols are required")
+        version = table.get("hwgen", FORMAT_VERSION)
+        if version != FORMAT_VERSION:
+            raise SpecError(f"{source} has hwgen = {version!r}; this hwgen reads {FORMAT_VERSION}")
+        for key in ("a", "b", "acc", "out", "name"):
+            if key in table and not isinstance(table[key], str):
+                raise SpecError(f"{source} has {key} = {table[key]!r}; it must be a string")
+        return cls(
+            datapath=Datapath.parse(
+                a=table["a"], b=table.get("b"), acc=table["acc"], out=table.get("out")
+            ),
+            rows=table["rows"],
+            cols=table["cols"],
+            name=table.get("name", ""),
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Design:
+        """Read a design file, or the ``design.toml`` of a build folder."""
+        path = Path(path)
+        if path.is_dir():
+            path = path / "design.toml"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise SpecError(
+                f"cannot read the design {path}: {reason};"
+                " give a TOML file or a folder made by hwgen generate"
+            ) from None
+        return cls.from_toml(text, source=str(path))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the normalised design, in hexadecimal."""
+        return hashlib.sha256(self.to_toml().encode()).hexdigest()
+
+
+def _derived_name(design: Design) -> str:
+    path = design.datapath
+    operands = [path.a.name] if path.a == path.b else [path.a.name, path.b.name]
+    words = [
+        "gemm",
+        f"{design.rows}x{design.cols}",
+        *operands,
+        f"w{path.window.width}",
+        path.out_name,
+    ]
+    return re.sub(r"[^A-Za-z0-9]+", "_", "_".join(words))

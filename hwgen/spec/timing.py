@@ -1,0 +1,120 @@
+"""Latency and throughput of the circuit, as formulas. The circuit asserts them, the tests read them.
+
+Cycle 0 is the cycle in which a block's last beat leaves the admission stage for the array; element 0 of
+each stream is not delayed by the skew registers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwgen.spec.alignment import Alignment, align
+from hwgen.spec.design import Design
+from hwgen.spec.rounding import rounding_stages
+
+__all__ = ["Timing", "digits", "shift_stages", "summand_stages", "timing", "unpack_stages"]
+
+STREAM_LATENCY = 1  # the input buffer that registers tready
+OPERAND_LATENCY = 1  # the registers that carry operands from one processing element to the next
+SUM_LATENCY = 1
+BUFFER_LATENCY = 2  # write the output buffer, then read it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Latencies in cycles and the throughput rule of a design.
+
+    Attributes
+    ----------
+    unpack : int
+        Of an edge unpacker.
+    summand : int
+        From a processing element's operand registers to its adder's input.
+    rounding : int
+        Of a column's rounder.
+    first_result : int
+        From the cycle in which a block's last beat is accepted to the cycle in which its row 0 is
+        offered, nothing stalling.
+    row_interval : int
+        Cycles between the rows of one block.
+    block_interval : int
+        Least cycles between the last beats of consecutive blocks; a block of at least so many beats
+        never waits.
+    buffer_rows : int
+        Rows that the output buffer holds.
+    """
+
+    unpack: int
+    summand: int
+    rounding: int
+    first_result: int
+    row_interval: int
+    block_interval: int
+    buffer_rows: int
+
+    def cycles(self, beats: int, rows: int) -> int:
+        """Cycles from the first input beat to the last result of one block, nothing stalling."""
+        return beats + self.first_result + self.row_interval * (rows - 1)
+
+
+def digits(max_shift: int) -> list[int]:
+    """Split a shift of 0 to ``max_shift`` into digits of two bits, the last of one where that will do.
+
+    Returns the number of values of each digit, least significant first.
+    """
+    result = []
+    remaining = max_shift
+    while remaining:
+        result.append(4 if remaining > 1 else 2)
+        remaining >>= 2
+    return result
+
+
+def unpack_stages(alignment: Alignment) -> int:
+    """Latency of the unpackers: a second stage normalises where either operand needs it."""
+    return 2 if alignment.a.normalised or alignment.b.normalised else 1
+
+
+def shift_stages(alignment: Alignment) -> int:
+    """Stages of the aligning shifter, at most two digits each; the last one also inverts."""
+    return max(1, -(-len(digits(alignment.max_shift)) // 2))
+
+
+def summand_stages(alignment: Alignment) -> int:
+    """Latency from the operand registers to the adder's input: multiply, then align."""
+    if alignment.a.twos_complement:
+        return 2 if alignment.can_drop or alignment.can_exceed else 1
+    return 1 + shift_stages(alignment)
+
+
+def timing(design: Design) -> Timing:
+    """Derive a design's timing."""
+    alignment = align(design.datapath)
+    unpack = unpack_stages(alignment)
+    summand = summand_stages(alignment)
+    rounding = rounding_stages(design.datapath)
+    first_result = (
+        STREAM_LATENCY
+        + unpack
+        + OPERAND_LATENCY
+        + summand
+        + SUM_LATENCY
+        + rounding
+        + (design.cols - 1)
+        + BUFFER_LATENCY
+    )
+    # Moved against the wavefront, the row i of a block leaves 2*i cycles after row 0; the next block's
+    # row 0 may follow its row rows-1 at once.
+    block_interval = 2 * design.rows - 1
+    # Full rate at blocks of 2*rows beats: a new block's rows, and those that half a row per cycle has
+    # brought under way during the latency.
+    needed = design.rows + first_result // 2 + 2
+    return Timing(
+        unpack=unpack,
+        summand=summand,
+        rounding=rounding,
+        first_result=first_result,
+        row_interval=2,
+        block_interval=block_interval,
+        buffer_rows=1 << (needed - 1).bit_length(),
+    )
