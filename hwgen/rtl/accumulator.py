@@ -6,7 +6,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.records import partial_layout, special_members, summand_layout, value_bits
+from hwgen.rtl.records import (
+    partial_layout,
+    register_record,
+    special_members,
+    summand_layout,
+    value_bits,
+)
 from hwgen.spec.accumulator import Overflow
 from hwgen.spec.alignment import Alignment
 from hwgen.spec.timing import SUM_LATENCY
@@ -67,7 +73,6 @@ class WindowAccumulator(wiring.Component):
             m.d.comb += total.eq((augend + addend)[1:].as_signed())
         else:
             m.d.comb += total.eq(register + self.summand.value)
-        drain = Signal(self.drain_out.shape(), reset_less=True)
         results = {"value": total}
         events = []
         if "exceeds" in self.summand.shape().members:
@@ -85,8 +90,10 @@ class WindowAccumulator(wiring.Component):
             results["inexact"] = self._sticky(m, "inexact", [self.summand.inexact])
         for name in special_members(spec):
             results[name] = self._sticky(m, name, [self.summand[name]])
-        for name, value in results.items():
-            m.d.sync += drain[name].eq(Mux(self.last, value, self.drain_in[name]))
+        chosen = {
+            name: Mux(self.last, value, self.drain_in[name]) for name, value in results.items()
+        }
+        drain = register_record(m, self.drain_out.shape(), chosen, name="drain")
         m.d.comb += self.drain_out.eq(drain)
         return m
 

@@ -40,8 +40,8 @@ class Admission(wiring.Component):
     a, b : In(stream of beats)
     a_elements, b_elements : Out
         To the skew registers; zeros where no pair is admitted.
-    last : Out(1)
-        End token. Also sent with zeros in the first cycle after reset, to clear the array.
+    last : Out(rows)
+        End token, the same for every row. Also sent with zeros in the first cycle after reset, to clear the array.
     block_end : Out(1)
         As ``last``, but only for blocks that make results.
     row_taken : In(1)
@@ -57,8 +57,10 @@ class Admission(wiring.Component):
 
     has_reset = True
 
+    definition = "admission"
+
     def __init__(
-        self, *, a_bits: int, b_bits: int, rows: int, block_interval: int, buffer_rows: int
+        self, a_bits: int, b_bits: int, rows: int, block_interval: int, buffer_rows: int
     ) -> None:
         self._rows = rows
         self._block_interval = block_interval
@@ -69,7 +71,7 @@ class Admission(wiring.Component):
                 "b": In(stream.Signature(beat_layout(b_bits))),
                 "a_elements": Out(a_bits),
                 "b_elements": Out(b_bits),
-                "last": Out(1),
+                "last": Out(rows),
                 "block_end": Out(1),
                 "row_taken": In(1),
                 "protocol_error": Out(1),
@@ -83,7 +85,8 @@ class Admission(wiring.Component):
         clearing = Signal(init=1)
         m.d.sync += clearing.eq(0)
 
-        may_end = self._may_end(m)
+        token = Signal()
+        may_end = self._may_end(m, token)
         paired = Signal()
         ends = Signal()
         differ = Signal()
@@ -97,7 +100,8 @@ class Admission(wiring.Component):
             self.b.ready.eq(admitted | (skip == _Skip.B)),
             self.a_elements.eq(Mux(admitted, a.elements, 0)),
             self.b_elements.eq(Mux(admitted, b.elements, 0)),
-            self.last.eq((admitted & ends) | clearing),
+            token.eq((admitted & ends) | clearing),
+            self.last.eq(token.replicate(self._rows)),
             self.block_end.eq(admitted & ends & ~differ),
         ]
 
@@ -112,7 +116,7 @@ class Admission(wiring.Component):
             m.d.sync += skip.eq(_Skip.NOTHING)
         return m
 
-    def _may_end(self, m: Module) -> Signal:
+    def _may_end(self, m: Module, token: Signal) -> Signal:
         """Whether a block's end may enter now: credits for its rows, and the drain chains free."""
         credits = Signal(range(self._buffer_rows + 1), init=self._buffer_rows)
         enough = Signal()
@@ -123,12 +127,12 @@ class Admission(wiring.Component):
             m.d.comb += free.eq(1)
         else:
             # Counts down the cycles in which no end may enter; the clearing token starts it too.
-            wait = Signal(range(self._block_interval))
-            m.d.comb += free.eq(wait == 0)
-            with m.If(self.last):
-                m.d.sync += wait.eq(self._block_interval - 1)
+            interval_left = Signal(range(self._block_interval))
+            m.d.comb += free.eq(interval_left == 0)
+            with m.If(token):
+                m.d.sync += interval_left.eq(self._block_interval - 1)
             with m.Elif(~free):
-                m.d.sync += wait.eq(wait - 1)
+                m.d.sync += interval_left.eq(interval_left - 1)
         may_end = Signal()
         m.d.comb += may_end.eq(enough & free)
         return may_end

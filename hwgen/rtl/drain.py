@@ -6,7 +6,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.shared import Shared
+from hwgen.rtl.round import STATUS_BITS
+from hwgen.rtl.structure import Net, Part, Structural, Structure
 from hwgen.spec.timing import BUFFER_LATENCY
 
 __all__ = ["ColumnBuffer", "ColumnBuffers", "OutputControl", "RowTokens", "token_layout"]
@@ -40,7 +41,9 @@ class RowTokens(wiring.Component):
 
     has_reset = True
 
-    def __init__(self, *, rows: int, latency: int, depth: int) -> None:
+    definition = "row_tokens"
+
+    def __init__(self, rows: int, latency: int, depth: int) -> None:
         self._rows = rows
         self._latency = latency
         super().__init__({"block_end": In(1), "token": Out(token_layout(depth))})
@@ -71,14 +74,15 @@ class ColumnBuffer(wiring.Component):
 
     Members
     -------
-    token_in : In(token_layout)
+    token_in : In(token_layout, flat)
         Write this cycle's element.
-    token_out : Out(token_layout)
+    token_out : Out(token_layout, flat)
         The same a cycle later, for the next column.
-    element : In(width)
+    bits, status : In
+        The element.
     read_address : In
         Address of the element wanted in the next cycle.
-    read : Out(width)
+    read_bits, read_status : Out
 
     Notes
     -----
@@ -86,40 +90,38 @@ class ColumnBuffer(wiring.Component):
     """
 
     has_reset = True
+    definition = "column_buffer"
 
     def __init__(self, width: int, depth: int) -> None:
         self._width = width
         self._depth = depth
         super().__init__(_buffer_members(width, depth, 1))
 
-    @property
-    def definition(self) -> str:
-        """Name of the emitted module."""
-        return "column_buffer"
-
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        token = Signal(self.token_in.shape())
-        m.d.sync += token.eq(self.token_in)
+        layout = token_layout(self._depth)
+        arriving = layout(self.token_in)
+        token = Signal(layout)
+        m.d.sync += token.eq(arriving)
         m.d.comb += self.token_out.eq(token)
         m.submodules.storage = storage = memory.Memory(
-            shape=self._width, depth=self._depth, init=[]
+            shape=self._width + STATUS_BITS, depth=self._depth, init=[]
         )
         write = storage.write_port()
         read = storage.read_port()
         m.d.comb += [
-            write.en.eq(self.token_in.write),
-            write.addr.eq(self.token_in.address),
-            write.data.eq(self.element),
+            write.en.eq(arriving.write),
+            write.addr.eq(arriving.address),
+            write.data.eq(Cat(self.bits, self.status)),
             read.en.eq(1),
             read.addr.eq(self.read_address),
-            self.read.eq(read.data),
+            Cat(self.read_bits, self.read_status).eq(read.data),
         ]
         return m
 
 
-class ColumnBuffers(wiring.Component):
-    """``count`` column buffers in a chain of tokens, by halving. Members as :class:`ColumnBuffer`."""
+class ColumnBuffers(Structural):
+    """Column buffers in a chain of tokens, by halving. Members as :class:`ColumnBuffer`."""
 
     has_reset = True
 
@@ -134,36 +136,43 @@ class ColumnBuffers(wiring.Component):
         """Name of the emitted module."""
         return f"column_buffers_x{self._count}"
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    @property
+    def structure(self) -> Structure:
+        """Two halves, or the one buffer."""
         lower = self._count - self._count // 2
-        counts = [lower, self._count - lower] if self._count > 1 else [1]
-        token: Value = self.token_in
-        offset = 0
-        for name, count in zip(("lower", "upper"), counts, strict=False):
-            args = (self._width, self._depth)
-            part = Shared(ColumnBuffers, *args, count) if count > 1 else Shared(ColumnBuffer, *args)
-            m.submodules[name] = part
-            lanes = slice(offset * self._width, (offset + count) * self._width)
-            m.d.comb += [
-                part.token_in.eq(token),
-                part.element.eq(self.element[lanes]),
-                part.read_address.eq(self.read_address),
-                self.read[lanes].eq(part.read),
-            ]
-            token = part.token_out
-            offset += count
-        m.d.comb += self.token_out.eq(token)
-        return m
+        upper = self._count - lower
+        token_in, token_out = self.net("token_in"), self.net("token_out")
+        if not upper:
+            return Structure(parts={"column": self._part(0, 1, token_in, token_out)})
+        between = Net("token_between", 0, token_in.stop)
+        return Structure(
+            wires={between.name: between.stop},
+            parts={
+                "lower": self._part(0, lower, token_in, between),
+                "upper": self._part(lower, upper, between, token_out),
+            },
+        )
+
+    def _part(self, first: int, count: int, token_in: Net, token_out: Net):
+        size = (self._width, self._depth)
+        part = Part(ColumnBuffers, (*size, count)) if count > 1 else Part(ColumnBuffer, size)
+        ports = {
+            port: self.net(port).lanes(first, count, STATUS_BITS if "status" in port else self._width)
+            for port in ("bits", "status", "read_bits", "read_status")
+        }
+        ports |= self.nets("read_address")
+        return part, ports | {"token_in": token_in, "token_out": token_out}
 
 
 def _buffer_members(width: int, depth: int, count: int) -> dict[str, wiring.Member]:
     return {
-        "token_in": In(token_layout(depth)),
-        "token_out": Out(token_layout(depth)),
-        "element": In(width * count),
+        "token_in": In(token_layout(depth).size),
+        "token_out": Out(token_layout(depth).size),
+        "bits": In(width * count),
+        "status": In(STATUS_BITS * count),
         "read_address": In(range(depth)),
-        "read": Out(width * count),
+        "read_bits": Out(width * count),
+        "read_status": Out(STATUS_BITS * count),
     }
 
 
@@ -183,7 +192,9 @@ class OutputControl(wiring.Component):
 
     has_reset = True
 
-    def __init__(self, *, rows: int, depth: int) -> None:
+    definition = "output_control"
+
+    def __init__(self, rows: int, depth: int) -> None:
         self._rows = rows
         self._depth = depth
         super().__init__(

@@ -1,22 +1,46 @@
-# amaranth: UnusedElaboratable=no
-# A lane is created for its interface also where halves of the lanes hold all instances of it.
 """Edges of the array by halving: many equal lanes, and the skew that makes the wavefront."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from amaranth.hdl import Cat, Module, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.shared import Shared
+from hwgen.rtl.structure import Net, Part, Structural, Structure, port_widths
 
-__all__ = ["Delay", "Lanes", "Skew"]
+__all__ = ["Delay", "Lanes", "Register", "Skew"]
 
 
-class Delay(wiring.Component):
-    """Delay a word by ``cycles``: two delays of half as many, down to one register.
+class Register(wiring.Component):
+    """Delay of one cycle.
+
+    Members
+    -------
+    d : In(width)
+    q : Out(width)
+    """
+
+    has_reset = False
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        super().__init__({"d": In(width), "q": Out(width)})
+
+    @property
+    def definition(self) -> str:
+        """Name of the emitted module."""
+        return f"register_{self._width}b"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        register = Signal(self._width, reset_less=True)
+        m.d.sync += register.eq(self.d)
+        m.d.comb += self.q.eq(register)
+        return m
+
+
+class Delay(Structural):
+    """Delay of several cycles: two delays of half as many, down to one register.
 
     Members
     -------
@@ -27,7 +51,7 @@ class Delay(wiring.Component):
     has_reset = False
 
     def __init__(self, width: int, cycles: int) -> None:
-        assert cycles >= 1
+        assert cycles >= 2
         self._width = width
         self._cycles = cycles
         super().__init__({"d": In(width), "q": Out(width)})
@@ -37,22 +61,30 @@ class Delay(wiring.Component):
         """Name of the emitted module."""
         return f"delay_{self._width}b_{self._cycles}"
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        if self._cycles == 1:
-            register = Signal(self._width, reset_less=True)
-            m.d.sync += register.eq(self.d)
-            m.d.comb += self.q.eq(register)
-            return m
-        half = self._cycles // 2
-        m.submodules.first = first = Shared(Delay, self._width, half)
-        m.submodules.second = second = Shared(Delay, self._width, self._cycles - half)
-        m.d.comb += [first.d.eq(self.d), second.d.eq(first.q), self.q.eq(second.q)]
-        return m
+    @property
+    def structure(self) -> Structure:
+        """Two halves."""
+        first = self._cycles - self._cycles // 2
+        middle = Net("middle", 0, self._width)
+        return Structure(
+            wires={"middle": self._width},
+            parts={
+                "first": (_delay(self._width, first), {"d": self.net("d"), "q": middle}),
+                "second": (
+                    _delay(self._width, self._cycles - first),
+                    {"d": middle, "q": self.net("q")},
+                ),
+            },
+        )
 
 
-class Skew(wiring.Component):
-    """Delay lane i by i cycles.
+def _delay(width: int, cycles: int) -> Part:
+    """Return the part that delays a word by ``cycles >= 1``."""
+    return Part(Register, (width,)) if cycles == 1 else Part(Delay, (width, cycles))
+
+
+class Skew(Structural):
+    """Skew registers: lane i is delayed by i cycles.
 
     The upper half of the lanes is delayed as one word by the size of the lower half, then each half is
     skewed in itself.
@@ -66,6 +98,7 @@ class Skew(wiring.Component):
     has_reset = False
 
     def __init__(self, width: int, lanes: int) -> None:
+        assert lanes >= 2
         self._width = width
         self._lanes = lanes
         super().__init__({"d": In(width * lanes), "q": Out(width * lanes)})
@@ -73,77 +106,72 @@ class Skew(wiring.Component):
     @property
     def definition(self) -> str:
         """Name of the emitted module."""
-        return f"skew_{self._width}b_{self._lanes}"
+        return f"skew_{self._width}b_x{self._lanes}"
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        if self._lanes == 1:
-            m.d.comb += self.q.eq(self.d)
-            return m
+    @property
+    def structure(self) -> Structure:
+        """The delay of the upper half, and the two halves' own skews."""
+        d, q = self.net("d"), self.net("q")
         lower = self._lanes - self._lanes // 2
         upper = self._lanes - lower
-        cut = lower * self._width
-        m.submodules.delay = delay = Shared(Delay, upper * self._width, lower)
-        m.d.comb += [
-            delay.d.eq(self.d[cut:]),
-            self.q[:cut].eq(self._half(m, "lower", lower, self.d[:cut])),
-            self.q[cut:].eq(self._half(m, "upper", upper, delay.q)),
-        ]
-        return m
+        delayed = Net("delayed", 0, upper * self._width)
+        upper_d = d.lanes(lower, upper, self._width)
+        parts = {"delay": (_delay(delayed.stop, lower), {"d": upper_d, "q": delayed})}
+        aliases = []
+        halves = {
+            "lower": (lower, d.lanes(0, lower, self._width), q.lanes(0, lower, self._width)),
+            "upper": (upper, delayed, q.lanes(lower, upper, self._width)),
+        }
+        for name, (lanes, source, target) in halves.items():
+            if lanes == 1:
+                aliases.append((target, source))
+            else:
+                parts[name] = (Part(Skew, (self._width, lanes)), {"d": source, "q": target})
+        return Structure(wires={"delayed": delayed.stop}, parts=parts, aliases=aliases)
 
-    def _half(self, m: Module, name: str, lanes: int, word: Value) -> Value:
-        if lanes == 1:
-            return word
-        m.submodules[name] = half = Shared(Skew, self._width, lanes)
-        m.d.comb += half.d.eq(word)
-        return half.q
 
-
-class Lanes(wiring.Component):
-    """``count`` equal components side by side.
+class Lanes(Structural):
+    """Equal components side by side.
 
     Parameters
     ----------
     count : int
-    factory : callable
-        The component's class; its members are plain ports.
-    args : tuple
-        Its parameters.
+    part : Part
 
     Members
     -------
-    The component's own, each an array of ``count``, lane 0 in the low bits.
+    The component's own, ``count`` times as wide, lane 0 in the low bits.
     """
 
-    def __init__(self, count: int, factory: Callable[..., wiring.Component], *args: object) -> None:
+    def __init__(self, count: int, part: Part) -> None:
         self._count = count
-        self._part = (factory, *args)
-        lane = Shared(*self._part)
-        self.has_reset = lane.has_reset
+        self._part = part
+        lane = part.make()
         self._lane_definition = lane.definition
-        super().__init__(
-            {
-                name: wiring.Member(member.flow, data.ArrayLayout(member.shape, count))
-                for name, member in lane.signature.members.items()
-            }
-        )
+        self._widths = port_widths(lane)
+        self.has_reset = lane.has_reset
+        super().__init__({name: flow(bits * count) for name, (flow, bits) in self._widths.items()})
 
     @property
     def definition(self) -> str:
         """Name of the emitted module."""
         return f"{self._lane_definition}_x{self._count}"
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    @property
+    def structure(self) -> Structure:
+        """Two halves, or the one component."""
         lower = self._count - self._count // 2
-        counts = [lower, self._count - lower] if self._count > 1 else [1]
-        parts = []
-        for name, count in zip(("lower", "upper"), counts, strict=False):
-            part = Shared(Lanes, count, *self._part) if count > 1 else Shared(*self._part)
-            m.submodules[name] = part
-            parts.append(part)
-        for name, member in self.signature.members.items():
-            whole = Value.cast(getattr(self, name))
-            pieces = Cat(Value.cast(getattr(part, name)) for part in parts)
-            m.d.comb += pieces.eq(whole) if member.flow == In else whole.eq(pieces)
-        return m
+        halves = {"lower": (0, lower), "upper": (lower, self._count - lower)}
+        return Structure(
+            parts={
+                name: (
+                    Part(Lanes, (count, self._part)) if count > 1 else self._part,
+                    {
+                        port: self.net(port).lanes(first, count, bits)
+                        for port, (_, bits) in self._widths.items()
+                    },
+                )
+                for name, (first, count) in halves.items()
+                if count
+            }
+        )

@@ -5,20 +5,18 @@ Emission writes every size of half-mesh once, so that the text grows with the lo
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Value
-from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.pe import ProcessingElement
 from hwgen.rtl.records import operand_layout, partial_layout
-from hwgen.rtl.shared import Shared
+from hwgen.rtl.structure import Net, Part, Structural, Structure
 from hwgen.spec.alignment import Alignment
 
 __all__ = ["Mesh"]
 
 
-class Mesh(wiring.Component):
-    """``rows`` x ``cols`` processing elements.
+class Mesh(Structural):
+    """Mesh of processing elements.
 
     Members
     -------
@@ -43,19 +41,18 @@ class Mesh(wiring.Component):
         self._alignment = alignment
         self._rows = rows
         self._cols = cols
-        a = data.ArrayLayout(operand_layout(alignment, "a"), rows)
-        b = data.ArrayLayout(operand_layout(alignment, "b"), cols)
-        partial = data.ArrayLayout(partial_layout(alignment), cols)
+        self._lane_bits = {
+            "a": operand_layout(alignment, "a").size,
+            "last": 1,
+            "b": operand_layout(alignment, "b").size,
+            "drain": partial_layout(alignment).size,
+        }
+        lanes = {"a": rows, "last": rows, "b": cols, "drain": cols}
         super().__init__(
             {
-                "a_in": In(a),
-                "last_in": In(rows),
-                "b_in": In(b),
-                "drain_in": In(partial),
-                "a_out": Out(a),
-                "last_out": Out(rows),
-                "b_out": Out(b),
-                "drain_out": Out(partial),
+                f"{name}_{suffix}": flow(bits * lanes[name])
+                for name, bits in self._lane_bits.items()
+                for suffix, flow in (("in", In), ("out", Out))
             }
         )
 
@@ -64,66 +61,57 @@ class Mesh(wiring.Component):
         """Name of the emitted module."""
         return f"mesh_{self._rows}x{self._cols}"
 
-    def elaborate(self, platform: object) -> Module:
+    @property
+    def structure(self) -> Structure:
+        """One element, or two half-meshes: the longer side is halved."""
         if self._rows == self._cols == 1:
-            return self._single()
+            part = Part(ProcessingElement, (self._alignment,))
+            return Structure(parts={"pe": (part, self.nets(*self.signature.members))})
         if self._rows >= self._cols:
             return self._stacked()
         return self._side_by_side()
 
-    def _single(self) -> Module:
-        m = Module()
-        m.submodules.pe = pe = Shared(ProcessingElement, self._alignment)
-        for name in ("a_in", "b_in", "drain_in"):
-            m.d.comb += getattr(pe, name).eq(getattr(self, name)[0])
-        for name in ("a_out", "b_out", "drain_out"):
-            m.d.comb += getattr(self, name)[0].eq(getattr(pe, name))
-        m.d.comb += [pe.last_in.eq(self.last_in), self.last_out.eq(pe.last_out)]
-        return m
+    def _lanes(self, names: tuple[str, ...], first: int, count: int) -> dict[str, Net]:
+        """The given lanes of this mesh's own ports."""
+        return {
+            port: self.net(port).lanes(first, count, self._lane_bits[name])
+            for name in names
+            for port in (f"{name}_in", f"{name}_out")
+        }
 
-    def _stacked(self) -> Module:
-        m = Module()
+    def _stacked(self) -> Structure:
         upper = self._rows - self._rows // 2
-        m.submodules.north = north = Shared(Mesh, self._alignment, upper, self._cols)
-        m.submodules.south = south = Shared(Mesh, self._alignment, self._rows - upper, self._cols)
-        _split_lanes(m, self, north, south, ("a", "last"))
-        m.d.comb += [
-            north.b_in.eq(self.b_in),
-            south.b_in.eq(north.b_out),
-            self.b_out.eq(south.b_out),
-            south.drain_in.eq(self.drain_in),
-            north.drain_in.eq(south.drain_out),
-            self.drain_out.eq(north.drain_out),
-        ]
-        return m
+        b, drain = Net("b_between", 0, len(self.b_in)), Net("drain_between", 0, len(self.drain_in))
+        north = self._lanes(("a", "last"), 0, upper) | self.nets("b_in", "drain_out")
+        south = self._lanes(("a", "last"), upper, self._rows - upper)
+        south |= self.nets("b_out", "drain_in")
+        return Structure(
+            wires={b.name: b.stop, drain.name: drain.stop},
+            parts={
+                "north": (self._half(upper, self._cols), north | {"b_out": b, "drain_in": drain}),
+                "south": (
+                    self._half(self._rows - upper, self._cols),
+                    south | {"b_in": b, "drain_out": drain},
+                ),
+            },
+        )
 
-    def _side_by_side(self) -> Module:
-        m = Module()
+    def _side_by_side(self) -> Structure:
         left = self._cols - self._cols // 2
-        m.submodules.west = west = Shared(Mesh, self._alignment, self._rows, left)
-        m.submodules.east = east = Shared(Mesh, self._alignment, self._rows, self._cols - left)
-        _split_lanes(m, self, west, east, ("b", "drain"))
-        for name in ("a", "last"):
-            m.d.comb += [
-                getattr(west, f"{name}_in").eq(getattr(self, f"{name}_in")),
-                getattr(east, f"{name}_in").eq(getattr(west, f"{name}_out")),
-                getattr(self, f"{name}_out").eq(getattr(east, f"{name}_out")),
-            ]
-        return m
+        a, last = Net("a_between", 0, len(self.a_in)), Net("last_between", 0, len(self.last_in))
+        west = self._lanes(("b", "drain"), 0, left) | self.nets("a_in", "last_in")
+        east = self._lanes(("b", "drain"), left, self._cols - left)
+        east |= self.nets("a_out", "last_out")
+        return Structure(
+            wires={a.name: a.stop, last.name: last.stop},
+            parts={
+                "west": (self._half(self._rows, left), west | {"a_out": a, "last_out": last}),
+                "east": (
+                    self._half(self._rows, self._cols - left),
+                    east | {"a_in": a, "last_in": last},
+                ),
+            },
+        )
 
-
-def _split_lanes(
-    m: Module,
-    whole: wiring.Component,
-    first: wiring.Component,
-    second: wiring.Component,
-    names: tuple[str, ...],
-) -> None:
-    """Give the low lanes of ``whole`` to ``first`` and the others to ``second``."""
-    for name in names:
-        inner = [Value.cast(getattr(part, f"{name}_in")) for part in (first, second)]
-        outer = [Value.cast(getattr(part, f"{name}_out")) for part in (first, second)]
-        m.d.comb += [
-            Cat(*inner).eq(Value.cast(getattr(whole, f"{name}_in"))),
-            Value.cast(getattr(whole, f"{name}_out")).eq(Cat(*outer)),
-        ]
+    def _half(self, rows: int, cols: int) -> Part:
+        return Part(Mesh, (self._alignment, rows, cols))

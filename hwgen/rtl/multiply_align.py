@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.records import operand_layout, shift_shape, summand_layout
+from hwgen.rtl.records import operand_layout, register_record, shift_shape, summand_layout
 from hwgen.spec.alignment import Alignment
 from hwgen.spec.timing import digits, shift_stages, summand_stages
 
@@ -82,9 +82,7 @@ class FixedSummand(_Summand):
                 fields["value"] = Mux(exceeds, clamped, kept)
                 if "carry" in fields:
                     fields["carry"] = fields["carry"] & ~exceeds
-        summand = Signal(self.summand.shape(), reset_less=True)
-        for name, value in fields.items():
-            m.d.sync += summand[name].eq(value)
+        summand = register_record(m, self.summand.shape(), fields, name="summand")
         m.d.comb += self.summand.eq(summand)
         return m
 
@@ -200,13 +198,19 @@ class FloatSummand(_Summand):
                 ~state["zero"] & ((shift >= certain) | ((shift == certain - 1) & product[-1]))
             )
             tests["exceeds"] = exceeds
-        if spec.can_vanish or spec.wraps:
+        gone = []  # below the window, or all above a register that wraps
+        if spec.can_vanish:
+            gone.append(shift < 0)
+        if spec.wraps:
+            gone.append(shift > spec.max_shift)
+        if gone:
             vanishes = Signal()
-            m.d.comb += vanishes.eq((shift < 0) | (shift > spec.max_shift))
+            m.d.comb += vanishes.eq(Cat(gone).any())
             tests["vanishes"] = vanishes
         if spec.can_drop:
-            lowest = Signal(signed(max(len(shift), len(state["trailing"])) + 2))
-            m.d.comb += lowest.eq(shift + state["trailing"])
+            lowest_one = shift + state["trailing"]
+            lowest = Signal(lowest_one.shape())
+            m.d.comb += lowest.eq(lowest_one)
             tests["inexact"] = ~state["zero"] & (lowest < spec.below)
             if spec.rounds:
                 tests["sticky"] = ~state["zero"] & (lowest < spec.below - 1)
@@ -255,9 +259,7 @@ class FloatSummand(_Summand):
                 carry = carry & ~state["exceeds"]
         values["carry"] = carry ^ sign
         values |= state
-        summand = Signal(self.summand.shape(), reset_less=True)
-        for name in self.summand.shape().members:
-            m.d.sync += summand[name].eq(values[name])
+        summand = register_record(m, self.summand.shape(), values, name="summand")
         m.d.comb += self.summand.eq(summand)
 
 

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.accumulator import WindowAccumulator
 from hwgen.rtl.multiply_align import summand_component
-from hwgen.rtl.records import operand_layout, partial_layout
+from hwgen.rtl.records import operand_layout, partial_layout, register_record
 from hwgen.spec.alignment import Alignment
 from hwgen.spec.timing import OPERAND_LATENCY, SUM_LATENCY, summand_stages
 
@@ -64,12 +64,15 @@ class ProcessingElement(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        for name in ("a", "b", "last"):
-            source = getattr(self, f"{name}_in")
-            register = Signal(source.shape(), name=name, reset_less=True)
-            m.d.sync += register.eq(source)
-            m.d.comb += getattr(self, f"{name}_out").eq(register)
-        m.submodules.summand = summand = summand_component(self._alignment)
+        for side in ("a", "b"):
+            source = getattr(self, f"{side}_in")
+            fields = {field: source[field] for field in source.shape().members}
+            register = register_record(m, source.shape(), fields, name=side)
+            m.d.comb += getattr(self, f"{side}_out").eq(register)
+        last_operand = Signal(reset_less=True)
+        m.d.sync += last_operand.eq(self.last_in)
+        m.d.comb += self.last_out.eq(last_operand)
+        m.submodules.multiply_align = summand = summand_component(self._alignment)
         m.submodules.accumulator = accumulator = WindowAccumulator(self._alignment)
         m.d.comb += [
             summand.a.eq(self.a_out),

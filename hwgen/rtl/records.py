@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import Cat, Module, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
 from hwgen.spec.accumulator import Overflow
 from hwgen.spec.alignment import Alignment, Operand
 
-__all__ = ["operand_layout", "partial_layout", "shift_shape", "summand_layout"]
+__all__ = ["operand_layout", "partial_layout", "register_record", "shift_shape", "summand_layout"]
 
 def shift_shape(alignment: Alignment) -> Shape:
     """Shape of a product's left shift before it is bounded: negative if nothing reaches the window."""
@@ -105,3 +105,15 @@ def value_bits(alignment: Alignment) -> int:
     if alignment.window.overflow is Overflow.SATURATE:
         return alignment.window.width
     return alignment.sum_bits
+
+
+def register_record(
+    m: Module, layout: data.StructLayout, values: dict[str, Value], *, name: str
+) -> data.View:
+    """Register a record field by field, so that each field keeps a name of its own in Verilog."""
+    registers = []
+    for field, shape in layout.members.items():
+        register = Signal(shape, name=f"{name}_{field}", reset_less=True)
+        m.d.sync += register.eq(values[field])
+        registers.append(register)
+    return layout(Cat(registers))

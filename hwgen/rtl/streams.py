@@ -33,9 +33,15 @@ class InputBuffer(wiring.Component):
     has_reset = True
 
     def __init__(self, bits: int) -> None:
+        self._bits = bits
         self._layout = beat_layout(bits)
         signature = stream.Signature(self._layout)
         super().__init__({"i": In(signature), "o": Out(signature)})
+
+    @property
+    def definition(self) -> str:
+        """Name of the emitted module."""
+        return f"input_buffer_{self._bits}b"
 
     @property
     def latency(self) -> int:

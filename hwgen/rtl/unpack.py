@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.formats import Format
 from hwgen.formats.ieee import Float, Specials
-from hwgen.rtl.records import operand_layout
+from hwgen.rtl.records import operand_layout, register_record
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.timing import unpack_stages
@@ -79,9 +79,7 @@ class Unpacker(wiring.Component):
             fields = self._normalised(m, fields)
         if not self._operand.twos_complement:
             fields = self._completed(m, fields)
-        operand = Signal(self._layout, reset_less=True)
-        for name in self._layout.members:
-            m.d.sync += operand[name].eq(fields[name])
+        operand = register_record(m, self._layout, fields, name="operand")
         stages += 1
         m.d.comb += self.operand.eq(operand)
         if self._side == TOKEN_SIDE:

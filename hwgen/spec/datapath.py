@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hwgen.errors import SpecError
 from hwgen.formats import Format, parse_format
 from hwgen.formats.fixed import FixedPoint
 from hwgen.spec.accumulator import Accumulator, Window, parse_accumulator

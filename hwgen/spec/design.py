@@ -1,4 +1,4 @@
-"""A design: a datapath laid out as an array. The value that every other part of hwgen starts from."""
+"""A design: a datapath laid out as an array. Every other part of hwgen starts from this value."""
 
 from __future__ import annotations
 

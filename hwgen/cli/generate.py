@@ -1,0 +1,147 @@
+"""``hwgen generate``: from a design to a build folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwgen.cli.console import json_option, print_json, print_pairs, working
+from hwgen.errors import SpecError
+from hwgen.spec.datapath import Datapath
+from hwgen.spec.design import Design
+from hwgen.spec.timing import timing
+
+__all__ = ["command"]
+
+_REQUIRED = ("a", "acc", "rows", "cols")
+
+
+@click.command("generate")
+@click.argument("design", required=False, type=click.Path(path_type=Path), metavar="[DESIGN.TOML]")
+@click.option("--a", metavar="FORMAT", help="Format of the elements of A, e.g. bf16, e4m3, int:8.")
+@click.option("--b", metavar="FORMAT", help="Format of the elements of B.  [default: as A]")
+@click.option(
+    "--acc",
+    metavar="ACC",
+    help="Accumulator: window:msb=M,lsb=L,ovf=V, exact:terms=K or int:N.",
+)
+@click.option(
+    "--out",
+    metavar="FORMAT",
+    help="Format of the results, or raw for the accumulator itself.  [default: fp32 for floats, the"
+    " accumulator's own for integers]",
+)
+@click.option("--rows", type=int, help="Rows of the array, 1 to 1024.")
+@click.option("--cols", type=int, help="Columns of the array, 1 to 1024.")
+@click.option("--name", metavar="NAME", help="Verilog name of the top module.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="The build folder to write.",
+)
+@click.option("--force", is_flag=True, help="Replace a build folder that exists.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    design: Path | None,
+    output: Path,
+    force: bool,
+    as_json: bool,
+    **words: Any,
+) -> None:
+    """Write a design's Verilog, manifest and testbench into a folder.
+
+    The design comes from a TOML file (or from another build folder), or from the options.
+
+    \b
+    Example:
+    hwgen generate --a bf16 --acc window:msb=5,lsb=-30,ovf=9 --rows 8 --cols 8 -o build/demo
+    """
+    chosen = _design(ctx, design, words)
+    _check_output(output, force=force)
+    # The circuits' library is not needed to find fault with the command line.
+    from hwgen.emit import generate
+
+    with working(f"generating {chosen.name}"):
+        manifest = generate(chosen, output, force=force)
+    if as_json:
+        print_json(manifest)
+    else:
+        _print_summary(chosen, output)
+
+
+def _design(ctx: click.Context, path: Path | None, words: dict[str, Any]) -> Design:
+    given = {key: value for key, value in words.items() if value is not None}
+    if path is not None:
+        if given:
+            raise click.UsageError(
+                f"--{next(iter(given))} does not go with the design file {path};"
+                " change it in the file, or give the whole design by options",
+                ctx,
+            )
+        return Design.load(path)
+    missing = [f"--{key}" for key in _REQUIRED if key not in given]
+    if missing:
+        raise click.UsageError(
+            f"missing {', '.join(missing)}; give a design file, or --a, --acc, --rows and --cols",
+            ctx,
+        )
+    datapath = Datapath.parse(
+        a=given["a"], b=given.get("b"), acc=given["acc"], out=given.get("out")
+    )
+    return Design(
+        datapath=datapath,
+        rows=given["rows"],
+        cols=given["cols"],
+        name=given.get("name", ""),
+    )
+
+
+def _check_output(path: Path, *, force: bool) -> None:
+    """Refuse what is there already, unless it is an earlier build that may be replaced."""
+    if path.is_file():
+        raise SpecError(f"{path} is a file; name a folder with -o")
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    if not all((path / name).is_file() for name in ("design.toml", "manifest.json")):
+        raise SpecError(
+            f"{path} holds files that hwgen did not write; give a new or empty folder with -o"
+        )
+    if not force:
+        raise SpecError(
+            f"{path} holds a build already; replace it with --force, or give another -o"
+        )
+
+
+def _print_summary(design: Design, folder: Path) -> None:
+    window = design.datapath.window
+    cycles = timing(design)
+    register = f"{window.width} bits: msb {window.msb}, lsb {window.lsb}, ovf {window.ovf}"
+    latency = (
+        f"{cycles.first_result} cycles from a block's last beat to its first row of C,"
+        f" then a row every {cycles.row_interval}"
+    )
+    click.echo(f"{design.name} is in {folder}")
+    print_pairs(
+        [
+            ("  datapath", design.datapath),
+            ("  accumulator", register),
+            ("  array", f"{design.rows} x {design.cols}, {design.rows * design.cols} MACs a cycle"),
+            ("  latency", latency),
+            ("  full rate", f"blocks of K >= {cycles.block_interval}"),
+            ("  digest", design.digest[:16]),
+        ]
+    )
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    print_pairs([(f"  {path.relative_to(folder)}", _size(path.stat().st_size)) for path in files])
+    click.echo(f"next: hwgen simulate {folder}")
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes} bytes" if size_bytes < 10_000 else f"{size_bytes / 1000:.0f} kB"

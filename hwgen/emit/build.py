@@ -1,0 +1,116 @@
+"""The build folder: written aside, then renamed, so that a half-written one never looks complete."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hwgen.emit.manifest import manifest
+from hwgen.emit.testbench import testbench, vectors
+from hwgen.emit.verilog import emit_verilog
+from hwgen.errors import SpecError
+from hwgen.spec.design import Design
+
+__all__ = ["generate"]
+
+_MARKS = ("design.toml", "manifest.json")
+
+
+def generate(design: Design, path: str | Path, *, force: bool = False) -> dict[str, Any]:
+    """Write a design's build folder.
+
+    Parameters
+    ----------
+    design : Design
+    path : str or Path
+        The folder; parents are made. It must not exist, be empty, or hold the same design already, in
+        which case only what generation writes is renewed and simulations and reports stay.
+    force : bool
+        Replace a folder that holds another design's build.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    SpecError
+        If the folder holds something else.
+    ToolError
+        If Yosys fails.
+    OSError
+        If the folder cannot be written.
+    """
+    path = Path(path)
+    keep = _check(path, design, force=force)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _folder_aside(path) as aside:
+        files = _write(design, aside)
+        record = manifest(design, files)
+        _write_text(aside / "manifest.json", json.dumps(record, indent=2) + "\n")
+        if keep:
+            for entry in path.iterdir():
+                if entry.name in ("sim", "synth"):
+                    shutil.move(entry, aside / entry.name)
+        _replace(path, aside)
+    return record
+
+
+def _check(path: Path, design: Design, *, force: bool) -> bool:
+    """Refuse to destroy what is there; returns whether it is this very design's build."""
+    if path.exists() and not path.is_dir():
+        raise SpecError(f"{path} is a file; name a folder")
+    if not path.exists() or not any(path.iterdir()):
+        return False
+    if not all((path / name).is_file() for name in _MARKS):
+        raise SpecError(f"{path} holds files that hwgen did not write; name a new or empty folder")
+    if (path / "design.toml").read_text("utf-8") == design.to_toml():
+        return True
+    if not force:
+        raise SpecError(f"{path} holds another design's build; replace it with force, or name another")
+    return False
+
+
+@contextmanager
+def _folder_aside(path: Path) -> Iterator[Path]:
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        aside.chmod(0o755)
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write(design: Design, folder: Path) -> list[str]:
+    lines = vectors(design)
+    texts = {
+        "design.toml": design.to_toml(),
+        f"rtl/{design.name}.v": emit_verilog(design),
+        f"tb/{design.name}_tb.v": testbench(design, len(lines["a"]), len(lines["c"])),
+    }
+    texts |= {f"tb/{stream}.hex": "\n".join(words) + "\n" for stream, words in lines.items()}
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        _write_text(folder / name, text)
+    return sorted([*texts, "manifest.json"])
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _replace(path: Path, aside: Path) -> None:
+    """Put the new folder in the old one's place; the old one goes only once the new one stands."""
+    if not path.exists():
+        aside.rename(path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    path.rename(old / path.name)
+    aside.rename(path)
+    shutil.rmtree(old)

