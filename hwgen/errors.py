@@ -1,8 +1,8 @@
 """Errors that hwgen raises on purpose.
 
-Every message says what was given, what is allowed and what to do next; the command line prints it as
-one line. A :class:`HwgenError` is the user's to mend (exit code 2), a :class:`ToolError` is a failure of
-a program that hwgen runs (exit code 1).
+Every message says what was given, what is allowed and what to do next; the command line prints it
+as one line. A :class:`HwgenError` is the user's to mend (exit code 2), a :class:`ToolError` is a
+failure of a program that hwgen runs (exit code 1).
 """
 
 from __future__ import annotations

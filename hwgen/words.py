@@ -1,6 +1,7 @@
 """The little language of names: ``head:positional,key=value,...``.
 
-Formats (``float:5,10``, ``e4m3:overflow=nan``) and accumulators (``window:msb=5,lsb=-30``) share it.
+Formats (``float:5,10``, ``e4m3:overflow=nan``) and accumulators (``window:msb=5,lsb=-30``) share
+it.
 """
 
 from __future__ import annotations

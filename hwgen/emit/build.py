@@ -1,4 +1,4 @@
-"""The build folder: written aside, then renamed, so that a half-written one never looks complete."""
+"""The build folder: written aside, then renamed; a half-written one never looks complete."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def generate(design: Design, path: str | Path, *, force: bool = False) -> dict[s
     ----------
     design : Design
     path : str or Path
-        The folder; parents are made. It must not exist, be empty, or hold the same design already, in
-        which case only what generation writes is renewed and simulations and reports stay.
+        The folder; parents are made. It must not exist, be empty, or hold the same design already,
+        in which case only what generation writes is renewed and simulations and reports stay.
     force : bool
         Replace a folder that holds another design's build.
 
@@ -73,7 +73,9 @@ def _check(path: Path, design: Design, *, force: bool) -> bool:
     if (path / "design.toml").read_text("utf-8") == design.to_toml():
         return True
     if not force:
-        raise SpecError(f"{path} holds another design's build; replace it with force, or name another")
+        raise SpecError(
+            f"{path} holds another design's build; replace it with force, or name another"
+        )
     return False
 
 

@@ -1,5 +1,7 @@
 # amaranth: UnusedElaboratable=no
-# The core is described by its structure here, and never elaborated: no mistake.
+#
+# The core is described by its structure here, and never elaborated: no mistake. (Amaranth reads the
+# first line alone.)
 """Shared definitions: every distinct component is elaborated once, to one RTLIL module."""
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ __all__ = ["Definition", "collect_definitions"]
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One Verilog module to be: its name, the comment that goes above it, and its RTLIL or Verilog."""
+    """One Verilog module to be: its name, the comment above it, and its RTLIL or Verilog."""
 
     name: str
     comment: str
@@ -45,7 +47,9 @@ class _Collector:
                 text = structural_verilog(component, name, self.define)
                 self.known[name] = Definition(name, _comment(component), verilog=text)
             else:
-                self.known[name] = Definition(name, _comment(component), rtlil=_rtlil(component, name))
+                self.known[name] = Definition(
+                    name, _comment(component), rtlil=_rtlil(component, name)
+                )
         return name
 
 
@@ -69,9 +73,7 @@ def collect_definitions(design: Design) -> list[Definition]:
     """Elaborate a design; the top module comes first, every module before those it instantiates."""
     collector = _Collector(design.name)
     core = Core(design)
-    text = structural_verilog(
-        core, design.name, collector.define, clock="aclk", reset_n="aresetn"
-    )
+    text = structural_verilog(core, design.name, collector.define, clock="aclk", reset_n="aresetn")
     top = Definition(design.name, _comment(core), verilog=text)
     return [top, *reversed(collector.known.values())]
 

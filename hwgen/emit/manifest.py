@@ -94,7 +94,12 @@ def _ports(design: Design) -> list[dict[str, Any]]:
     streams = (
         ("s_axis_a", "input", a, f"A[0:{rows}, k] in {path.a.name}, one beat a k"),
         ("s_axis_b", "input", b, f"B[k, 0:{cols}] in {path.b.name}, one beat a k"),
-        ("m_axis_c", "output", c, f"C[i, 0:{cols}] in {path.out_name}, one beat a row, row 0 first"),
+        (
+            "m_axis_c",
+            "output",
+            c,
+            f"C[i, 0:{cols}] in {path.out_name}, one beat a row, row 0 first",
+        ),
     )
     for prefix, direction, bits, meaning in streams:
         back = "output" if direction == "input" else "input"

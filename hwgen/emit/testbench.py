@@ -1,8 +1,8 @@
 """A self-checking testbench in plain Verilog: any simulator runs it, no Python needed.
 
-Its stimulus is a few blocks of different lengths, random operands with corner cases among them, seeded
-by the design's digest; what comes out is compared with the golden model's bits. All three streams stall
-at random.
+Its stimulus is a few blocks of different lengths, random operands with corner cases among them,
+seeded by the design's digest; what comes out is compared with the golden model's bits. All three
+streams stall at random.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _block_lengths(design: Design) -> list[int]:
 
 
 def _operands(random: np.random.Generator, fmt: Format, shape: tuple[int, int]) -> np.ndarray:
-    """Random patterns: values around one (floats) or over the range (fixed point), some arbitrary."""
+    """Random patterns: values near one (floats) or over the range (fixed point), some arbitrary."""
     count = shape[0] * shape[1]
     scale = min(1.0, float(fmt.max_finite)) if fmt.has_nan else float(fmt.max_finite) / 3
     bits = fmt.from_float(random.normal(scale=scale, size=count))

@@ -3,12 +3,14 @@
 A format maps a bit pattern to zero, a finite number, an infinity or NaN. Each format carries two
 implementations that share no code, so that one can judge the other:
 
-* the *exact* route, :meth:`Format.decode` and :meth:`Format.encode`, works on one pattern with Python
+* the *exact* route, :meth:`Format.decode` and :meth:`Format.encode`, works on one pattern with
+Python
   integers and fractions, and is written to be obviously right;
-* the *array* route, :meth:`Format.unpack` and :meth:`Format.pack`, works on NumPy arrays of patterns.
+* the *array* route, :meth:`Format.unpack` and :meth:`Format.pack`, works on NumPy arrays of
+patterns.
 
-In every format of this package the pattern of all zero bits is the number zero; the hardware relies on
-it for bubbles and padding.
+In every format of this package the pattern of all zero bits is the number zero; the hardware relies
+on it for bubbles and padding.
 """
 
 from __future__ import annotations
@@ -75,8 +77,8 @@ class Encoding:
 class Unpacked:
     """Decoded patterns as arrays of one common shape.
 
-    Finite elements are ``(-1)**sign * significand * 2**exponent``; the significand is 0 for zeros and
-    for specials.
+    Finite elements are ``(-1)**sign * significand * 2**exponent``; the significand is 0 for zeros
+    and for specials.
     """
 
     nan: np.ndarray  # bool
@@ -117,7 +119,8 @@ class Format(abc.ABC):
     precision : int
         Bits of the widest significand.
     min_exponent : int
-        Exponent of the format's quantum: every finite value is an integer times ``2**min_exponent``.
+        Exponent of the format's quantum: every finite value is an integer times
+        ``2**min_exponent``.
     max_finite : Fraction
         Largest finite magnitude (of either sign).
     """

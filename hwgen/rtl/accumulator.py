@@ -23,9 +23,9 @@ __all__ = ["WindowAccumulator"]
 class WindowAccumulator(wiring.Component):
     """Add summands; on a block's last one hand out the sum and start again from zero.
 
-    The drain register takes ``acc + summand`` in the very cycle in which the register clears, so that
-    the register clears by its synchronous reset. Whether a sum left the register is seen from the sum's
-    top bits one cycle later; the last sum's are judged by the rounder.
+    The drain register takes ``acc + summand`` in the very cycle in which the register clears, so
+    that the register clears by its synchronous reset. Whether a sum left the register is seen from
+    the sum's top bits one cycle later; the last sum's are judged by the rounder.
 
     Members
     -------

@@ -1,7 +1,7 @@
 """Flow control: pairs the two operand streams, admits beats to the array, keeps credits.
 
-The array never stalls. A block's end is admitted only when the output buffer has room for all its rows
-and the drain chains have finished with the block before.
+The array never stalls. A block's end is admitted only when the output buffer has room for all its
+rows and the drain chains have finished with the block before.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Admission(wiring.Component):
     a_elements, b_elements : Out
         To the skew registers; zeros where no pair is admitted.
     last : Out(rows)
-        End token, the same for every row. Also sent with zeros in the first cycle after reset, to clear the array.
+        End token, the same for every row. Also sent with zeros in the first cycle after reset, to
+        clear the array.
     block_end : Out(1)
         As ``last``, but only for blocks that make results.
     row_taken : In(1)

@@ -43,15 +43,15 @@ class Core(Structural):
     Members
     -------
     s_axis_a_*, s_axis_b_*, m_axis_c_*
-        AXI4-Streams: one beat a k of A[0:rows, k] and of B[k, 0:cols], one beat a row of C; tlast ends a
-        block. ``m_axis_c_tuser`` holds 3 status bits an element.
+        AXI4-Streams: one beat a k of A[0:rows, k] and of B[k, 0:cols], one beat a row of C; tlast
+        ends a block. ``m_axis_c_tuser`` holds 3 status bits an element.
     protocol_error : Out(1)
         Sticky: an A and a B block of different lengths met.
 
     Notes
     -----
-    Clock domain ``sync``; emission calls its clock aclk and its reset aresetn, active low. Latency and
-    throughput: :func:`~hwgen.spec.timing.timing`.
+    Clock domain ``sync``; emission calls its clock aclk and its reset aresetn, active low. Latency
+    and throughput: :func:`~hwgen.spec.timing.timing`.
     """
 
     has_reset = True
@@ -66,7 +66,11 @@ class Core(Structural):
             "c": design.cols * path.out_width,
         }
         members: dict[str, wiring.Member] = {}
-        for port, data, back in (("s_axis_a", In, Out), ("s_axis_b", In, Out), ("m_axis_c", Out, In)):
+        for port, data, back in (
+            ("s_axis_a", In, Out),
+            ("s_axis_b", In, Out),
+            ("m_axis_c", Out, In),
+        ):
             members |= {
                 f"{port}_tvalid": data(1),
                 f"{port}_tready": back(1),

@@ -157,7 +157,9 @@ class ColumnBuffers(Structural):
         size = (self._width, self._depth)
         part = Part(ColumnBuffers, (*size, count)) if count > 1 else Part(ColumnBuffer, size)
         ports = {
-            port: self.net(port).lanes(first, count, STATUS_BITS if "status" in port else self._width)
+            port: self.net(port).lanes(
+                first, count, STATUS_BITS if "status" in port else self._width
+            )
             for port in ("bits", "status", "read_bits", "read_status")
         }
         ports |= self.nets("read_address")

@@ -86,8 +86,8 @@ def _delay(width: int, cycles: int) -> Part:
 class Skew(Structural):
     """Skew registers: lane i is delayed by i cycles.
 
-    The upper half of the lanes is delayed as one word by the size of the lower half, then each half is
-    skewed in itself.
+    The upper half of the lanes is delayed as one word by the size of the lower half, then each half
+    is skewed in itself.
 
     Members
     -------

@@ -1,6 +1,7 @@
-"""The mesh, built by halving: two half-meshes side by side or one above the other, down to one element.
+"""The mesh, built by halving: two half-meshes side by side or stacked, down to one element.
 
-Emission writes every size of half-mesh once, so that the text grows with the logarithm of the array.
+Emission writes every size of half-mesh once, so that the text grows with the logarithm of the
+array.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class Mesh(Structural):
 
     Notes
     -----
-    An operand takes one cycle an element. The result of row i, of operands that entered skewed by one
-    cycle a row and column, leaves column j ``2*i + j`` cycles after that of element (0, 0).
+    An operand takes one cycle an element. The result of row i, of operands that entered skewed by
+    one cycle a row and column, leaves column j ``2*i + j`` cycles after that of element (0, 0).
     """
 
     has_reset = False

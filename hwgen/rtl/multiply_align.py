@@ -106,9 +106,9 @@ def _out_of_range(product: Signal, spec: Alignment) -> Value:
 class FloatSummand(_Summand):
     """Product of two significands, moved to its place in the window and given its sign.
 
-    Stages: multiply and add exponents | shift, two 2-bit digits a stage, lowest digits first; the range
-    tests run beside the first of them | the last one cuts the window and inverts negative summands,
-    whose increment becomes the adder's carry-in.
+    Stages: multiply and add exponents | shift, two 2-bit digits a stage, lowest digits first; the
+    range tests run beside the first of them | the last one cuts the window and inverts negative
+    summands, whose increment becomes the adder's carry-in.
     """
 
     def elaborate(self, platform: object) -> Module:
@@ -187,7 +187,7 @@ class FloatSummand(_Summand):
         return {"positive_inf": nan | (inf & ~sign), "negative_inf": nan | (inf & sign)}
 
     def _range_tests(self, m: Module, product: Value, state: dict[str, Value]) -> dict[str, Value]:
-        """Decide from the shift whether the product exceeds, misses or loses bits under the window."""
+        """Decide from the shift if the product exceeds, misses or loses bits under the window."""
         spec = self._alignment
         shift = state["shift"]
         tests: dict[str, Value] = {}

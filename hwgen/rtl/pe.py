@@ -29,12 +29,14 @@ class ProcessingElement(wiring.Component):
     a_out, b_out, last_out : Out
         The same, one cycle later, to the east and to the south.
     drain_out : Out(partial_layout)
-        Results to the north: its own, one after the last operands' latency, else the ones from below.
+        Results to the north: its own, one after the last operands' latency, else the ones from
+        below.
 
     Notes
     -----
-    Latency from operands to ``drain_out``: ``OPERAND_LATENCY + summand_stages + SUM_LATENCY``. One MAC a
-    cycle. A bubble is a pair of zeros; nothing in here is reset: an end token on a bubble clears the sum.
+    Latency from operands to ``drain_out``: ``OPERAND_LATENCY + summand_stages + SUM_LATENCY``. One
+    MAC a cycle. A bubble is a pair of zeros; nothing in here is reset: an end token on a bubble
+    clears the sum.
     """
 
     has_reset = False

@@ -8,10 +8,19 @@ from amaranth.lib import data
 from hwgen.spec.accumulator import Overflow
 from hwgen.spec.alignment import Alignment, Operand
 
-__all__ = ["operand_layout", "partial_layout", "register_record", "shift_shape", "summand_layout"]
+__all__ = [
+    "operand_layout",
+    "partial_layout",
+    "register_record",
+    "shift_shape",
+    "special_members",
+    "summand_layout",
+    "value_bits",
+]
+
 
 def shift_shape(alignment: Alignment) -> Shape:
-    """Shape of a product's left shift before it is bounded: negative if nothing reaches the window."""
+    """Shape of a product's left shift, unbounded: negative if nothing reaches the window."""
     return Shape.cast(
         range(
             alignment.min_distance + alignment.below,
@@ -29,10 +38,10 @@ def _exponent_shape(alignment: Alignment, side: str) -> Shape:
 def operand_layout(alignment: Alignment, side: str) -> data.StructLayout:
     """Layout of an unpacked operand of side ``a`` or ``b``.
 
-    ``exponent`` of the alignment's bias side includes the window's offset, so that the sum of the two exponents is the
-    product's left shift. ``zero`` says that the significand is zero (specials included); ``trailing``
-    counts the zeros at its low end, so that whether a product has bits under the window is known
-    without looking at them: trailing zeros of a product add up.
+    ``exponent`` of the alignment's bias side includes the window's offset, so that the sum of the
+    two exponents is the product's left shift. ``zero`` says that the significand is zero (specials
+    included); ``trailing`` counts the zeros at its low end, so that whether a product has bits
+    under the window is known without looking at them: trailing zeros of a product add up.
     """
     operand: Operand = getattr(alignment, side)
     if operand.twos_complement:
@@ -43,7 +52,7 @@ def operand_layout(alignment: Alignment, side: str) -> data.StructLayout:
         members["exponent"] = _exponent_shape(alignment, side)
     if operand.signed:
         members["sign"] = unsigned(1)
-    if needs_zero(alignment):
+    if _needs_zero(alignment):
         members["zero"] = unsigned(1)
     if alignment.can_drop and operand.trailing_bits:
         members["trailing"] = unsigned(operand.trailing_bits)
@@ -54,7 +63,7 @@ def operand_layout(alignment: Alignment, side: str) -> data.StructLayout:
     return data.StructLayout(members)
 
 
-def needs_zero(alignment: Alignment) -> bool:
+def _needs_zero(alignment: Alignment) -> bool:
     """Whether the array must know that an operand is zero."""
     return alignment.can_drop or alignment.has_inf or alignment.can_exceed
 
@@ -71,7 +80,7 @@ def special_members(alignment: Alignment) -> dict[str, Shape]:
 def summand_layout(alignment: Alignment) -> data.StructLayout:
     """Layout of an aligned product: ``value + carry`` in units of the window's lowest bit."""
     members: dict[str, Shape] = {"value": signed(alignment.magnitude_bits + 1)}
-    if has_carry(alignment):
+    if _has_carry(alignment):
         members["carry"] = unsigned(1)
     if alignment.can_exceed:
         members["exceeds"] = unsigned(1)
@@ -81,7 +90,7 @@ def summand_layout(alignment: Alignment) -> data.StructLayout:
     return data.StructLayout(members)
 
 
-def has_carry(alignment: Alignment) -> bool:
+def _has_carry(alignment: Alignment) -> bool:
     """Whether a summand has a carry: from negation, or from rounding."""
     if alignment.a.twos_complement:
         return alignment.can_drop
@@ -101,7 +110,7 @@ def partial_layout(alignment: Alignment) -> data.StructLayout:
 
 
 def value_bits(alignment: Alignment) -> int:
-    """Bits of the sum that leaves: the register's where each step saturates, else the whole sum's."""
+    """Bits of the sum that leaves: the register's where steps saturate, else the whole sum's."""
     if alignment.window.overflow is Overflow.SATURATE:
         return alignment.window.width
     return alignment.sum_bits

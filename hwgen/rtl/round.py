@@ -100,7 +100,9 @@ class _Rounder(wiring.Component):
             registers[name] = register
         return registers
 
-    def _drive(self, m: Module, *, bits: Value, invalid: Value, overflow: Value, inexact: Value) -> None:
+    def _drive(
+        self, m: Module, *, bits: Value, invalid: Value, overflow: Value, inexact: Value
+    ) -> None:
         """The last stage: register the result and its status."""
         result = Signal(self._datapath.out_width, reset_less=True, name="result")
         status = Signal(STATUS_BITS, reset_less=True, name="result_status")
@@ -185,8 +187,8 @@ class FixedRounder(_Rounder):
 class FloatRounder(_Rounder):
     """Round to a floating-point format.
 
-    Stages: magnitude | normalising left shift, two binary places a stage, never past the subnormals |
-    guard and sticky | increment | overflow and specials.
+    Stages: magnitude | normalising left shift, two binary places a stage, never past the subnormals
+    | guard and sticky | increment | overflow and specials.
     """
 
     def elaborate(self, platform: object) -> Module:
@@ -199,7 +201,9 @@ class FloatRounder(_Rounder):
         m.d.comb += magnitude.eq(Mux(sign, -value, value))
         fields = self._flags() | {
             "sign": sign,
-            "field": Cat(Const(0, spec.pad_low), magnitude, Const(0, _pad_high(spec, window.width))),
+            "field": Cat(
+                Const(0, spec.pad_low), magnitude, Const(0, _pad_high(spec, window.width))
+            ),
             "distance": Const(0, max(1, spec.places)),
             "below_bound": Const(0, 1),
         }

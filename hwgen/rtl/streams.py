@@ -26,8 +26,9 @@ class InputBuffer(wiring.Component):
 
     Notes
     -----
-    Latency 1 cycle, one beat a cycle. AXI4-Stream forbids combinational paths between a subordinate's
-    inputs and outputs (ARM IHI 0051B section 2.2); ``i.ready`` is a register for that reason.
+    Latency 1 cycle, one beat a cycle. AXI4-Stream forbids combinational paths between a
+    subordinate's inputs and outputs (ARM IHI 0051B section 2.2); ``i.ready`` is a register for that
+    reason.
     """
 
     has_reset = True

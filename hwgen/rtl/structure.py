@@ -1,11 +1,13 @@
 # amaranth: UnusedElaboratable=no
-# Components are created here also for their interface alone: no mistake if such a one is never elaborated.
+#
+# Components are created here also for their interface alone: no mistake if such a one is never
+# elaborated. (Amaranth reads the first line alone.)
 """Components that only wire others together, described as data.
 
-A mesh, a row of unpackers or the skew registers of an edge hold thousands of wires and no logic. Such a
-:class:`Structural` component lists its parts and the lanes that connect them. In simulation the list
-becomes submodules; in emission it is written as it stands, so that a large array costs its few
-definitions and not its wires.
+A mesh, a row of unpackers or the skew registers of an edge hold thousands of wires and no logic.
+Such a :class:`Structural` component lists its parts and the lanes that connect them. In simulation
+the list becomes submodules; in emission it is written as it stands, so that a large array costs its
+few definitions and not its wires.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ class Unpacker(wiring.Component):
         return {"significand": significand, "exponent": Const(0, 0), "sign": sign}
 
     def _normalised(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
-        """Move the leading one to the top; the exponent's origin lies ``significand_bits - 1`` lower."""
+        """Move the leading one to the top; the exponent's origin lies that much lower."""
         bits = self._operand.significand_bits
         significand = fields["significand"]
         leading = Signal(range(bits))

@@ -1,1 +1,1 @@
-"""What is to be built: frozen values, checked where they are made, and the formulas derived from them."""
+"""What is to be built: frozen values, checked where made, and the formulas derived from them."""

@@ -1,8 +1,8 @@
 """Accumulators: what a sum of products is kept in.
 
-Users write an accumulator as ``kind:key=value,...``. What the circuit and the models build is always a
-:class:`Window`; the other kinds name one in more convenient terms and :meth:`resolve` to it once the
-operand formats are known.
+Users write an accumulator as ``kind:key=value,...``. What the circuit and the models build is
+always a :class:`Window`; the other kinds name one in more convenient terms and :meth:`resolve` to
+it once the operand formats are known.
 """
 
 from __future__ import annotations
@@ -16,10 +16,20 @@ from hwgen.formats import Format
 from hwgen.formats.integer import Integer
 from hwgen.words import Words, parse_integer, parse_words
 
-__all__ = ["Accumulator", "Exact", "IntegerSum", "Overflow", "Rounding", "Window", "parse_accumulator"]
+__all__ = [
+    "Accumulator",
+    "Exact",
+    "IntegerSum",
+    "Overflow",
+    "Rounding",
+    "Window",
+    "parse_accumulator",
+]
 
 MAX_WIDTH = 8192  # bits; fp64 exact needs 4209
-MAX_WEIGHT = 1 << 14  # bound on |msb| and |lsb|, so that a typing slip cannot ask for a huge circuit
+MAX_WEIGHT = (
+    1 << 14
+)  # bound on |msb| and |lsb|, so that a typing slip cannot ask for a huge circuit
 
 
 class Overflow(enum.Enum):
@@ -75,10 +85,13 @@ class Window:
             raise SpecError(f"window has ovf={self.ovf}; it must be 0 or more")
         for name, value in (("msb", self.msb), ("lsb", self.lsb)):
             if abs(value) > MAX_WEIGHT:
-                raise SpecError(f"window has {name}={value}; allowed is -{MAX_WEIGHT} to {MAX_WEIGHT}")
+                raise SpecError(
+                    f"window has {name}={value}; allowed is -{MAX_WEIGHT} to {MAX_WEIGHT}"
+                )
         if not 2 <= self.width <= MAX_WIDTH:
             raise SpecError(
-                f"window is {self.width} bits wide (ovf + msb - lsb + 1); allowed is 2 to {MAX_WIDTH}"
+                f"window is {self.width} bits wide (ovf + msb - lsb + 1);"
+                f" allowed is 2 to {MAX_WIDTH}"
             )
 
     @property
@@ -167,7 +180,7 @@ Accumulator = Window | Exact | IntegerSum
 
 
 def parse_accumulator(text: str) -> Accumulator:
-    """Parse an accumulator's name, e.g. ``window:msb=5,lsb=-30,ovf=9``, ``exact:terms=64``, ``int:32``.
+    """Parse an accumulator's name, e.g. ``window:msb=5,lsb=-30,ovf=9``, ``exact``, ``int:32``.
 
     Raises
     ------
@@ -223,9 +236,7 @@ def _parse_exact(words: Words) -> Exact:
     options = _options(words, ("terms",))
     if "terms" not in options:
         return Exact()
-    return Exact(
-        terms=parse_integer(options["terms"], f"terms of {words.text!r}", error=SpecError)
-    )
+    return Exact(terms=parse_integer(options["terms"], f"terms of {words.text!r}", error=SpecError))
 
 
 def _parse_integer_sum(words: Words) -> IntegerSum:

@@ -1,13 +1,13 @@
 """How operands are unpacked and products are placed in the window: the constants of one datapath.
 
-A product of two unpacked operands is ``significand_a * significand_b`` times a power of two. Its lowest
-bit lies ``distance`` bits above the window's lowest bit (negative: below). The circuit only ever shifts
-left: the product enters ``below`` bits under the window and moves up by ``shift = distance + below``, so
-that bits under the window are simply not wired.
+A product of two unpacked operands is ``significand_a * significand_b`` times a power of two. Its
+lowest bit lies ``distance`` bits above the window's lowest bit (negative: below). The circuit only
+ever shifts left: the product enters ``below`` bits under the window and moves up by ``shift =
+distance + below``, so that bits under the window are simply not wired.
 
-A range test on exponents alone is exact for normalised significands, whose product has its leading one
-in one of the two top bits. Subnormals and integers are normalised at the edge of the array only where
-the test could otherwise fire for an operand that has leading zeros.
+A range test on exponents alone is exact for normalised significands, whose product has its leading
+one in one of the two top bits. Subnormals and integers are normalised at the edge of the array only
+where the test could otherwise fire for an operand that has leading zeros.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Alignment:
 
     @property
     def bias_side(self) -> str:
-        """The operand whose exponent takes the window's offset on at the edge: one that has a field."""
+        """The operand whose exponent takes the window's offset on: one that has a field."""
         return "a" if self.a.max_exponent else "b"
 
     @property
@@ -252,7 +252,8 @@ def _align_fixed(datapath: Datapath) -> Alignment:
         for fmt in (datapath.a, datapath.b)
     ]
     a, b = operands
-    # The product of two unsigned operands needs a zero sign bit on top; a signed operand brings one.
+    # The product of two unsigned operands needs a zero sign bit on top; a signed operand brings
+    # one.
     product_bits = a.significand_bits + b.significand_bits + (not a.signed and not b.signed)
     distance = a.base + b.base - datapath.window.lsb
     return Alignment(

@@ -47,9 +47,7 @@ class Datapath:
         object.__setattr__(self, "window", self.acc.resolve(self.a, self.b))
 
     @classmethod
-    def parse(
-        cls, *, a: str, acc: str, b: str | None = None, out: str | None = None
-    ) -> Datapath:
+    def parse(cls, *, a: str, acc: str, b: str | None = None, out: str | None = None) -> Datapath:
         """Build a datapath from the names that users type; ``b`` defaults to ``a``.
 
         ``out`` defaults to the natural choice: for integer operands the register as ``int:W`` (its

@@ -1,8 +1,8 @@
 """How a finished register is rounded to the result format: the constants of one rounder.
 
-A rounder to a floating-point format moves the register's leading one to the top of a field, but never
-past the place where the format's subnormals begin; what is then on top, the bit under it and the OR of
-the rest decide the rounding.
+A rounder to a floating-point format moves the register's leading one to the top of a field, but
+never past the place where the format's subnormals begin; what is then on top, the bit under it and
+the OR of the rest decide the rounding.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Normalisation:
     Attributes
     ----------
     width : int
-        Bits of the shifted field: the register's magnitude, zeros added above where all of it lies in
-        the subnormal range and below where it is narrower than a significand and its guard bit.
+        Bits of the shifted field: the register's magnitude, zeros added above where all of it lies
+        in the subnormal range and below where it is narrower than a significand and its guard bit.
     pad_low : int
         Zeros added below.
     top_field : int
@@ -80,8 +80,9 @@ def normalise(datapath: Datapath) -> Normalisation:
 def rounding_stages(datapath: Datapath) -> int:
     """Latency of a rounder in cycles.
 
-    Raw results take 1, fixed-point results 3 (register, round, saturate); floating-point results take
-    the magnitude, the normalising shift, then guard and sticky, the increment and the choice of specials.
+    Raw results take 1, fixed-point results 3 (register, round, saturate); floating-point results
+    take the magnitude, the normalising shift, then guard and sticky, the increment and the choice
+    of specials.
     """
     out: Format | None = datapath.out
     if out is None:

@@ -1,7 +1,7 @@
-"""Latency and throughput of the circuit, as formulas. The circuit asserts them, the tests read them.
+"""Latency and throughput of the circuit, as formulas that the circuit asserts.
 
-Cycle 0 is the cycle in which a block's last beat leaves the admission stage for the array; element 0 of
-each stream is not delayed by the skew registers.
+Cycle 0 is the cycle in which a block's last beat leaves the admission stage for the array; element
+0 of each stream is not delayed by the skew registers.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Timing:
 
 
 def digits(max_shift: int) -> list[int]:
-    """Split a shift of 0 to ``max_shift`` into digits of two bits, the last of one where that will do.
+    """Split a shift of 0 to ``max_shift`` into digits of two bits, the last of one if that will do.
 
     Returns the number of values of each digit, least significant first.
     """
@@ -103,11 +103,11 @@ def timing(design: Design) -> Timing:
         + (design.cols - 1)
         + BUFFER_LATENCY
     )
-    # Moved against the wavefront, the row i of a block leaves 2*i cycles after row 0; the next block's
-    # row 0 may follow its row rows-1 at once.
+    # Moved against the wavefront, the row i of a block leaves 2*i cycles after row 0; the next
+    # block's row 0 may follow its row rows-1 at once.
     block_interval = 2 * design.rows - 1
-    # Full rate at blocks of 2*rows beats: a new block's rows, and those that half a row per cycle has
-    # brought under way during the latency.
+    # Full rate at blocks of 2*rows beats: a new block's rows, and those that half a row per cycle
+    # has brought under way during the latency.
     needed = design.rows + first_result // 2 + 2
     return Timing(
         unpack=unpack,
