@@ -1,8 +1,8 @@
 """The array cycle by cycle: which beats it takes, and which rows it offers when.
 
-The model knows the rules of flow control and the latency formulas of :mod:`hwgen.spec.timing`, but
-nothing of registers and wires; values come from :mod:`hwgen.model.gemm`. Tests compare every output of
-every cycle with the circuit's.
+The model knows the rules of flow control and the latency formulas of :mod:`hwgen.spec.timing`,
+but nothing of registers and wires; values come from :mod:`hwgen.model.gemm`. Tests compare every
+output of every cycle with the circuit's.
 """
 
 from __future__ import annotations
@@ -47,23 +47,19 @@ class Outputs:
 
 
 class _InputBuffer:
-    """Two beats deep; whether it can take one is decided a cycle ahead."""
+    """Keeps one beat that could not be used at once; whether it can is decided a cycle ahead."""
 
     def __init__(self) -> None:
-        self.beats: deque[Beat] = deque()
+        self.kept: Beat | None = None
         self.ready = False
 
-    @property
-    def front(self) -> Beat | None:
-        return self.beats[0] if self.beats else None
+    def front(self, offered: Beat | None) -> Beat | None:
+        """The beat that the array sees."""
+        return self.kept or (offered if self.ready else None)
 
     def step(self, offered: Beat | None, *, take: bool) -> None:
-        arrives = offered is not None and self.ready
-        if take:
-            self.beats.popleft()
-        if arrives:
-            self.beats.append(offered)
-        self.ready = len(self.beats) < 2
+        self.kept = None if take else self.front(offered)
+        self.ready = self.kept is None
 
 
 class ArrayModel:
@@ -118,7 +114,10 @@ class ArrayModel:
             row=row,
             protocol_error=self._protocol_error,
         )
-        taken = self._admit()
+        fronts = {
+            side: self._inputs[side].front(offered) for side, offered in (("a", a), ("b", b))
+        }
+        taken = self._admit(fronts)
         if row is not None and c_ready:
             self._rows.popleft()
             self._credits += 1
@@ -127,11 +126,11 @@ class ArrayModel:
         self._cycle += 1
         return shown
 
-    def _admit(self) -> str:
+    def _admit(self, fronts: dict[str, Beat | None]) -> str:
         """Pair, admit or drop beats; returns the sides whose front beat is taken."""
-        a, b = self._inputs["a"].front, self._inputs["b"].front
+        a, b = fronts["a"], fronts["b"]
         if self._skipping:
-            return self._drop()
+            return self._drop(fronts)
         if a is None or b is None or self._cycle < self._next_admission:
             return ""
         if a.last or b.last:
@@ -148,9 +147,9 @@ class ArrayModel:
             self._block = []
         return "ab"
 
-    def _drop(self) -> str:
+    def _drop(self, fronts: dict[str, Beat | None]) -> str:
         side = self._skipping
-        beat = self._inputs[side].front
+        beat = fronts[side]
         if beat is None:
             return ""
         if beat.last:

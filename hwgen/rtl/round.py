@@ -12,7 +12,7 @@ from hwgen.rtl.records import partial_layout
 from hwgen.spec.accumulator import Overflow
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
-from hwgen.spec.rounding import DIGITS_PER_STAGE, normalise, rounding_stages
+from hwgen.spec.rounding import normalise, rounding_stages
 
 __all__ = ["INEXACT", "INVALID", "OVERFLOW", "STATUS_BITS", "rounder_class"]
 
@@ -103,11 +103,8 @@ class _Rounder(wiring.Component):
     def _drive(
         self, m: Module, *, bits: Value, invalid: Value, overflow: Value, inexact: Value
     ) -> None:
-        """The last stage: register the result and its status."""
-        result = Signal(self._datapath.out_width, reset_less=True, name="result")
-        status = Signal(STATUS_BITS, reset_less=True, name="result_status")
-        m.d.sync += [result.eq(bits), status.eq(Cat(invalid, overflow, inexact))]
-        m.d.comb += [self.bits.eq(result), self.status.eq(status)]
+        """Hand out the result and its status."""
+        m.d.comb += [self.bits.eq(bits), self.status.eq(Cat(invalid, overflow, inexact))]
 
 
 class RawRounder(_Rounder):
@@ -126,7 +123,7 @@ class RawRounder(_Rounder):
             overflow=flags["overflow"],
             inexact=flags["inexact"],
         )
-        assert self.latency == 1
+        assert self.latency == 0
         return m
 
 
@@ -138,11 +135,8 @@ class FixedRounder(_Rounder):
         out: FixedPoint = self._datapath.out
         window = self._datapath.window
         distance = window.lsb - out.min_exponent
-        fields = self._flags() | {
-            "value": self.partial.value[: window.width].as_signed(),
-        }
-        fields = self._register(m, "taken", fields)
-        value = fields.pop("value")
+        fields = self._flags()
+        value = self.partial.value[: window.width].as_signed()
         if distance >= 0:
             rounded: Value = value << distance
             lost: Value = Const(0, 1)
@@ -157,7 +151,7 @@ class FixedRounder(_Rounder):
         fields["rounded"] = rounded
         fields = self._register(m, "rounded", fields)
         self._saturate(m, fields, out)
-        assert self.latency == 3
+        assert self.latency == 1
         return m
 
     def _saturate(self, m: Module, fields: dict[str, Value], out: FixedPoint) -> None:
@@ -187,77 +181,89 @@ class FixedRounder(_Rounder):
 class FloatRounder(_Rounder):
     """Round to a floating-point format.
 
-    Stages: magnitude | normalising left shift, two binary places a stage, never past the subnormals
-    | guard and sticky | increment | overflow and specials.
+    Stages: normalising left shift of the one's complement magnitude, one digit a stage, never past the
+    subnormals | round; overflow and specials follow without a register.
     """
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = normalise(self._datapath)
         window = self._datapath.window
-        value = self.partial.value[: window.width].as_signed()
-        sign = value[-1]
-        magnitude = Signal(window.width)
-        m.d.comb += magnitude.eq(Mux(sign, -value, value))
+        sign = self.partial.value[window.width - 1]
+        magnitude = Signal(window.width - 1)
+        m.d.comb += magnitude.eq(
+            self.partial.value[: window.width - 1] ^ sign.replicate(window.width - 1)
+        )
+        pad_high = spec.width - spec.pad_low - len(magnitude)
         fields = self._flags() | {
             "sign": sign,
-            "field": Cat(
-                Const(0, spec.pad_low), magnitude, Const(0, _pad_high(spec, window.width))
-            ),
-            "distance": Const(0, max(1, spec.places)),
+            "field": Cat(sign.replicate(spec.pad_low), magnitude, Const(0, pad_high)),
+            "distance": Const(0, max(1, spec.max_shift.bit_length())),
             "below_bound": Const(0, 1),
         }
-        fields = self._register(m, "magnitude", fields)
-        places = list(reversed(range(spec.places)))
-        for stage in range(spec.stages):
-            for place in places[stage * DIGITS_PER_STAGE : (stage + 1) * DIGITS_PER_STAGE]:
-                self._move(m, fields, place)
+        for stage, (place, size) in enumerate(spec.digits):
+            self._move(m, fields, place, size)
             fields = self._register(m, f"moved_{stage}", fields)
-        fields = self._register(m, "cut", self._cut(m, fields))
-        fields["packed"] = fields["packed"] + fields.pop("up")
-        fields = self._register(m, "rounded", fields)
+        fields = self._register(m, "rounded", self._round(m, fields))
         self._select(m, fields)
-        assert self.latency == 1 + spec.stages + 3
+        assert self.latency == len(spec.digits) + 1
         return m
 
-    def _move(self, m: Module, fields: dict[str, Value], place: int) -> None:
-        """Shift left by ``2**place`` if so many top bits are zero and the format's range allows."""
+    def _move(self, m: Module, fields: dict[str, Value], place: int, size: int) -> None:
+        """Shift left by one digit: past as many zero groups as it can count and the format allows."""
         spec = normalise(self._datapath)
         step = 1 << place
-        field, distance = fields["field"], fields["distance"]
-        move = Signal(name=f"move_{step}")
-        clear = ~field[-step:].any()
+        field = fields["field"]
+        largest = min((1 << size) - 1, spec.max_shift >> place)
+        digit = Signal(size, name=f"digit_{step}")
+        m.d.comb += digit.eq(largest)
+        for index in reversed(range(largest)):
+            # A group that reaches below the field counts what shifts in there: not zero.
+            group = field[max(0, len(field) - (index + 1) * step) : len(field) - index * step]
+            with m.If(group.any()):
+                m.d.comb += digit.eq(index)
+        chosen: Value = digit
         if spec.bounded:
-            # Digit-serial comparison of the distance with its bound, from the top place down.
-            bound_digit = (spec.max_shift >> place) & 1
+            bound = (spec.max_shift >> place) & ((1 << size) - 1)
             below = fields["below_bound"]
-            m.d.comb += move.eq(clear if bound_digit else clear & below)
-            if bound_digit:
-                fields["below_bound"] = below | ~move
-        else:
-            m.d.comb += move.eq(clear)
+            chosen = Signal(size, name=f"bounded_digit_{step}")
+            m.d.comb += chosen.eq(Mux(~below & (digit > bound), bound, digit))
+            fields["below_bound"] = below | (digit < bound)
         moved = Signal(len(field), name=f"moved_by_{step}")
-        m.d.comb += moved.eq(Mux(move, field << step, field))
+        m.d.comb += moved.eq(field)
+        with m.Switch(chosen):
+            for index in range(1, largest + 1):
+                with m.Case(index):
+                    filled = Cat(fields["sign"].replicate(index * step), field)
+                    m.d.comb += moved.eq(filled[: len(field)])
         fields["field"] = moved
-        fields["distance"] = distance | (move << place)[: len(distance)]
+        fields["distance"] = fields["distance"] | (chosen << place)[: len(fields["distance"])]
 
-    def _cut(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
-        """Split the normalised field into the packed magnitude and what decides the rounding."""
+    def _round(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
+        """Pack exponent and fraction and round to nearest, ties to even.
+
+        The field of a negative number reads ``field.111...``: its rest counts as zero if all ones, and
+        the missing unit and the rounding are one increment.
+        """
         spec = normalise(self._datapath)
         out: Float = self._datapath.out
-        field = fields.pop("field")
+        field, distance = fields.pop("field"), fields.pop("distance")
         fields.pop("below_bound")
-        distance = fields.pop("distance")
+        sign = fields["sign"]
         fraction = field[-1 - out.fraction_bits : -1]
         guard = field[-2 - out.fraction_bits]
-        sticky = field[: -2 - out.fraction_bits].any()
+        rest = field[: -2 - out.fraction_bits]
+        sticky = Signal()
+        m.d.comb += sticky.eq((rest ^ sign.replicate(len(rest))).any())
+        tie = Mux(sign, guard | fraction[0], guard & fraction[0])
         # Without a leading one on top the number is subnormal or zero: exponent field 0.
         exponent = Signal(range(spec.top_field + 1), name="exponent_field")
         m.d.comb += exponent.eq(Mux(field[-1], spec.top_field - distance, 0))
+        increment = Signal()
+        m.d.comb += increment.eq(Mux(sticky, guard, tie))
         return fields | {
-            "packed": Cat(fraction, exponent),
-            "up": guard & (sticky | fraction[0]),
-            "lost": guard | sticky,
+            "packed": Cat(fraction, exponent) + increment,
+            "lost": sticky | (guard ^ sign),
         }
 
     def _select(self, m: Module, fields: dict[str, Value]) -> None:
@@ -286,7 +292,3 @@ class FloatRounder(_Rounder):
             overflow=fields["overflow"] | exceeds,
             inexact=fields["inexact"] | exceeds | (fields["lost"] & is_finite),
         )
-
-
-def _pad_high(spec, width: int) -> int:
-    return spec.width - spec.pad_low - width

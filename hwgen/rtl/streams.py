@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,7 +17,7 @@ def beat_layout(bits: int) -> data.StructLayout:
 
 
 class InputBuffer(wiring.Component):
-    """Two-entry buffer: registers payload, valid and ready, so that no path crosses the border.
+    """One-entry buffer that registers ready; a beat passes straight through while it is not in use.
 
     Members
     -------
@@ -26,9 +26,9 @@ class InputBuffer(wiring.Component):
 
     Notes
     -----
-    Latency 1 cycle, one beat a cycle. AXI4-Stream forbids combinational paths between a
-    subordinate's inputs and outputs (ARM IHI 0051B section 2.2); ``i.ready`` is a register for that
-    reason.
+    Latency 0, one beat a cycle. AXI4-Stream forbids combinational paths between a subordinate's
+    inputs and outputs (ARM IHI 0051B section 2.2); ``i.ready`` is a register for that reason. It is low
+    in reset.
     """
 
     has_reset = True
@@ -51,33 +51,19 @@ class InputBuffer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        front = Signal(self._layout, reset_less=True)
         spare = Signal(self._layout, reset_less=True)
-        front_valid = Signal()
-        # Ready is low in reset, and exactly while the spare entry is in use after it.
-        ready = Signal()
         spare_valid = Signal()
+        ready = Signal()
+        arrives = Signal()
+        left_over = Signal()  # a beat that stays here for the next cycle
         m.d.comb += [
             self.i.ready.eq(ready),
-            self.o.valid.eq(front_valid),
-            self.o.payload.eq(front),
+            arrives.eq(self.i.valid & ready),
+            self.o.valid.eq(spare_valid | arrives),
+            self.o.payload.eq(Mux(spare_valid, Value.cast(spare), Value.cast(self.i.payload))),
+            left_over.eq(self.o.valid & ~self.o.ready),
         ]
-        arrives = Signal()
-        m.d.comb += arrives.eq(self.i.valid & ready)
-        with m.If(self.o.ready | ~front_valid):
-            m.d.sync += [
-                front_valid.eq(spare_valid | arrives),
-                spare_valid.eq(0),
-                ready.eq(1),
-            ]
-            with m.If(spare_valid):
-                m.d.sync += front.eq(spare)
-            with m.Else():
-                m.d.sync += front.eq(self.i.payload)
-        with m.Elif(arrives):
-            m.d.sync += [spare_valid.eq(1), ready.eq(0)]
-        with m.Elif(~spare_valid):
-            m.d.sync += ready.eq(1)
+        m.d.sync += [spare_valid.eq(left_over), ready.eq(~left_over)]
         with m.If(ready):
             m.d.sync += spare.eq(self.i.payload)
         return m

@@ -1,8 +1,9 @@
 """How a finished register is rounded to the result format: the constants of one rounder.
 
-A rounder to a floating-point format moves the register's leading one to the top of a field, but
-never past the place where the format's subnormals begin; what is then on top, the bit under it and
-the OR of the rest decide the rounding.
+A rounder to a floating-point format works on the one's complement magnitude: the register with its
+bits inverted where it is negative, standing for ``field.111...`` then, so that no carry chain is spent
+on negation. It moves the leading one to the top of a field, but never past the place where the format's
+subnormals begin; what is then on top, the bit under it and the rest decide the rounding.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hwgen.spec.datapath import Datapath
 
 __all__ = ["Normalisation", "normalise", "rounding_stages"]
 
-DIGITS_PER_STAGE = 2  # binary places of the normalising shift done between two registers
+PLACES_PER_STAGE = 3  # binary places of the normalising shift done between two registers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +27,16 @@ class Normalisation:
     Attributes
     ----------
     width : int
-        Bits of the shifted field: the register's magnitude, zeros added above where all of it lies
-        in the subnormal range and below where it is narrower than a significand and its guard bit.
+        Bits of the shifted field: the register's without its sign, zeros added above where all of it
+        lies in the subnormal range, copies of the sign below where it is narrower than a significand
+        and its guard bit.
     pad_low : int
-        Zeros added below.
+        Bits added below.
     top_field : int
         Exponent field of a number whose leading one is the field's top bit, before any shift.
     max_shift : int
-        Largest left shift; more would pass the format's least exponent, or the register's last bit.
+        Largest left shift; more would pass the format's least exponent, or the field's last bit: -1
+        reads as a field of zeros followed by ones.
     bounded : bool
         Whether ``max_shift`` is set by the format, so that the shift must be limited.
     """
@@ -45,14 +48,16 @@ class Normalisation:
     bounded: bool
 
     @property
-    def places(self) -> int:
-        """Binary places of the shift distance."""
-        return self.max_shift.bit_length()
-
-    @property
-    def stages(self) -> int:
-        """Pipeline stages of the shift."""
-        return -(-self.places // DIGITS_PER_STAGE)
+    def digits(self) -> list[tuple[int, int]]:
+        """The shift distance's digits, one a stage, most significant first: lowest place, places."""
+        places = self.max_shift.bit_length()
+        stages = -(-places // PLACES_PER_STAGE)
+        result = []
+        for stage in range(stages):
+            size = -(-places // (stages - stage))
+            places -= size
+            result.append((places, size))
+        return result
 
 
 def normalise(datapath: Datapath) -> Normalisation:
@@ -60,33 +65,32 @@ def normalise(datapath: Datapath) -> Normalisation:
     out = datapath.out
     assert isinstance(out, Float), out
     window = datapath.window
-    # Weight of the magnitude's top bit; -2**(W-1) has a magnitude of W bits.
-    top_weight = window.lsb + window.width - 1
+    magnitude_bits = window.width - 1
+    top_weight = window.lsb + magnitude_bits - 1
     least_normal = out.min_exponent + out.fraction_bits
     top_field = top_weight - least_normal + 1
     pad_high = max(0, 1 - top_field)
-    pad_low = max(0, out.fraction_bits + 2 - window.width - pad_high)
-    last_one = window.width + pad_high - 1  # shift that brings the register's bit 0 to the top
+    pad_low = max(0, out.fraction_bits + 2 - magnitude_bits - pad_high)
+    past_last = magnitude_bits + pad_high  # the shift that brings the ones below bit 0 to the top
     to_subnormal = top_field + pad_high - 1
     return Normalisation(
-        width=window.width + pad_high + pad_low,
+        width=magnitude_bits + pad_high + pad_low,
         pad_low=pad_low,
         top_field=top_field + pad_high,
-        max_shift=min(last_one, to_subnormal),
-        bounded=to_subnormal < last_one,
+        max_shift=min(past_last, to_subnormal),
+        bounded=to_subnormal < past_last,
     )
 
 
 def rounding_stages(datapath: Datapath) -> int:
-    """Latency of a rounder in cycles.
+    """Latency of a rounder in cycles; what follows its last register goes into the output buffer.
 
-    Raw results take 1, fixed-point results 3 (register, round, saturate); floating-point results
-    take the magnitude, the normalising shift, then guard and sticky, the increment and the choice
-    of specials.
+    Raw results take 0, fixed-point results 1 (round; then saturate); floating-point results take the
+    stages of the normalising shift and 1 (round; then overflow and specials).
     """
     out: Format | None = datapath.out
     if out is None:
-        return 1
+        return 0
     if isinstance(out, FixedPoint):
-        return 3
-    return 1 + normalise(datapath).stages + 3
+        return 1
+    return len(normalise(datapath).digits) + 1

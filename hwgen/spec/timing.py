@@ -14,7 +14,7 @@ from hwgen.spec.rounding import rounding_stages
 
 __all__ = ["Timing", "digits", "shift_stages", "summand_stages", "timing", "unpack_stages"]
 
-STREAM_LATENCY = 1  # the input buffer that registers tready
+STREAM_LATENCY = 0  # the input buffer registers tready only
 OPERAND_LATENCY = 1  # the registers that carry operands from one processing element to the next
 SUM_LATENCY = 1
 BUFFER_LATENCY = 2  # write the output buffer, then read it
