@@ -114,9 +114,7 @@ class ArrayModel:
             row=row,
             protocol_error=self._protocol_error,
         )
-        fronts = {
-            side: self._inputs[side].front(offered) for side, offered in (("a", a), ("b", b))
-        }
+        fronts = {side: self._inputs[side].front(offered) for side, offered in (("a", a), ("b", b))}
         taken = self._admit(fronts)
         if row is not None and c_ready:
             self._rows.popleft()

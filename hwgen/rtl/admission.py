@@ -6,13 +6,16 @@ rows and the drain chains have finished with the block before.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.streams import beat_layout
 
-__all__ = ["Admission"]
+__all__ = ["A_TOKEN_BITS", "B_TOKEN_BITS", "Admission"]
+
+A_TOKEN_BITS = 2  # a lane's pair is admitted, its block ends
+B_TOKEN_BITS = 1  # a lane's pair is admitted
 
 
 class _Skip(enum.Enum, shape=2):
@@ -28,8 +31,8 @@ class Admission(wiring.Component):
     ----------
     a_bits, b_bits : int
         Widths of a beat's elements.
-    rows : int
-        Results a block makes; credits it takes.
+    rows, cols : int
+        Lanes; a block makes ``rows`` rows of results and takes as many credits.
     block_interval : int
         Least cycles between the ends of consecutive blocks.
     buffer_rows : int
@@ -39,12 +42,14 @@ class Admission(wiring.Component):
     -------
     a, b : In(stream of beats)
     a_elements, b_elements : Out
-        To the skew registers; zeros where no pair is admitted.
-    last : Out(rows)
-        End token, the same for every row. Also sent with zeros in the first cycle after reset, to
-        clear the array.
+        To the skew registers; what they hold where no pair is admitted does not matter.
+    a_token : Out(rows lanes of 2)
+        Whether a pair is admitted, and whether the block ends here. An end without a pair is sent
+        in the first cycle after reset, to clear the array.
+    b_token : Out(cols lanes of 1)
+        Whether a pair is admitted.
     block_end : Out(1)
-        As ``last``, but only for blocks that make results.
+        A block that makes results ends here.
     row_taken : In(1)
         A row has left the output buffer.
     protocol_error : Out(1)
@@ -61,9 +66,16 @@ class Admission(wiring.Component):
     definition = "admission"
 
     def __init__(
-        self, a_bits: int, b_bits: int, rows: int, block_interval: int, buffer_rows: int
+        self,
+        a_bits: int,
+        b_bits: int,
+        rows: int,
+        cols: int,
+        block_interval: int,
+        buffer_rows: int,
     ) -> None:
         self._rows = rows
+        self._cols = cols
         self._block_interval = block_interval
         self._buffer_rows = buffer_rows
         super().__init__(
@@ -72,7 +84,8 @@ class Admission(wiring.Component):
                 "b": In(stream.Signature(beat_layout(b_bits))),
                 "a_elements": Out(a_bits),
                 "b_elements": Out(b_bits),
-                "last": Out(rows),
+                "a_token": Out(A_TOKEN_BITS * rows),
+                "b_token": Out(B_TOKEN_BITS * cols),
                 "block_end": Out(1),
                 "row_taken": In(1),
                 "protocol_error": Out(1),
@@ -86,23 +99,24 @@ class Admission(wiring.Component):
         clearing = Signal(init=1)
         m.d.sync += clearing.eq(0)
 
-        token = Signal()
-        may_end = self._may_end(m, token)
         paired = Signal()
         ends = Signal()
         differ = Signal()
         admitted = Signal()
+        last = Signal()
+        may_end = self._may_end(m, last)
         m.d.comb += [
             paired.eq(self.a.valid & self.b.valid & (skip == _Skip.NOTHING) & ~clearing),
             ends.eq(a.last | b.last),
             differ.eq(a.last ^ b.last),
             admitted.eq(paired & (~ends | may_end)),
+            last.eq((admitted & ends) | clearing),
             self.a.ready.eq(admitted | (skip == _Skip.A)),
             self.b.ready.eq(admitted | (skip == _Skip.B)),
-            self.a_elements.eq(Mux(admitted, a.elements, 0)),
-            self.b_elements.eq(Mux(admitted, b.elements, 0)),
-            token.eq((admitted & ends) | clearing),
-            self.last.eq(token.replicate(self._rows)),
+            self.a_elements.eq(a.elements),
+            self.b_elements.eq(b.elements),
+            self.a_token.eq(Cat(admitted, last).replicate(self._rows)),
+            self.b_token.eq(admitted.replicate(self._cols)),
             self.block_end.eq(admitted & ends & ~differ),
         ]
 
@@ -117,23 +131,26 @@ class Admission(wiring.Component):
             m.d.sync += skip.eq(_Skip.NOTHING)
         return m
 
-    def _may_end(self, m: Module, token: Signal) -> Signal:
-        """Whether a block's end may enter now: credits for its rows, and the drain chains free."""
+    def _may_end(self, m: Module, last: Signal) -> Signal:
+        """Whether a block's end may enter now: credits for its rows, and the drain chains free.
+
+        Decided a cycle ahead, so that the answer is a register.
+        """
         credits = Signal(range(self._buffer_rows + 1), init=self._buffer_rows)
-        enough = Signal()
-        m.d.comb += enough.eq(credits >= self._rows)
-        m.d.sync += credits.eq(credits + self.row_taken - Mux(self.block_end, self._rows, 0))
+        next_credits = Signal.like(credits)
+        m.d.comb += next_credits.eq(credits + self.row_taken - Mux(self.block_end, self._rows, 0))
+        m.d.sync += credits.eq(next_credits)
         free = Signal()
         if self._block_interval == 1:
             m.d.comb += free.eq(1)
         else:
-            # Counts down the cycles in which no end may enter; the clearing token starts it too.
+            # Cycles in which no end may enter; the clearing token starts them too.
             interval_left = Signal(range(self._block_interval))
-            m.d.comb += free.eq(interval_left == 0)
-            with m.If(token):
+            m.d.comb += free.eq(~last & (interval_left <= 1))
+            with m.If(last):
                 m.d.sync += interval_left.eq(self._block_interval - 1)
-            with m.Elif(~free):
+            with m.Elif(interval_left != 0):
                 m.d.sync += interval_left.eq(interval_left - 1)
         may_end = Signal()
-        m.d.comb += may_end.eq(enough & free)
+        m.d.sync += may_end.eq(free & (next_credits >= self._rows))
         return may_end

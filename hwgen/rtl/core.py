@@ -5,17 +5,19 @@ from __future__ import annotations
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.admission import Admission
+from hwgen.rtl.admission import A_TOKEN_BITS, B_TOKEN_BITS, Admission
 from hwgen.rtl.drain import ColumnBuffers, OutputControl, RowTokens, token_layout
 from hwgen.rtl.lanes import Lanes, Skew
 from hwgen.rtl.mesh import Mesh
 from hwgen.rtl.records import operand_layout, partial_layout
 from hwgen.rtl.round import STATUS_BITS, rounder_class
+from hwgen.rtl.rounders import SharedRounders
 from hwgen.rtl.streams import InputBuffer
 from hwgen.rtl.structure import Net, Part, Structural, Structure, zeros
 from hwgen.rtl.unpack import TOKEN_SIDE, Unpacker
 from hwgen.spec.alignment import align
 from hwgen.spec.design import Design
+from hwgen.spec.rounding import rounder_columns
 from hwgen.spec.timing import (
     BUFFER_LATENCY,
     OPERAND_LATENCY,
@@ -65,6 +67,7 @@ class Core(Structural):
             "b": design.cols * path.b.width,
             "c": design.cols * path.out_width,
         }
+        self._token_bits = {"a": design.rows * A_TOKEN_BITS, "b": design.cols * B_TOKEN_BITS}
         members: dict[str, wiring.Member] = {}
         for port, data, back in (
             ("s_axis_a", In, Out),
@@ -127,8 +130,8 @@ class Core(Structural):
             )
             ports |= {f"{side}__{name}": net for name, net in stream.items()}
             ports[f"{side}_elements"] = structure.wire(f"{side}_elements", bits)
+            ports[f"{side}_token"] = structure.wire(f"{side}_token", self._token_bits[side])
         ports |= {
-            "last": structure.wire("last", design.rows),
             "block_end": structure.wire("block_end", 1),
             "row_taken": structure.wire("row_taken", 1),
             "protocol_error": self.net("protocol_error"),
@@ -137,6 +140,7 @@ class Core(Structural):
             self._bits["a"],
             self._bits["b"],
             design.rows,
+            design.cols,
             when.block_interval,
             when.buffer_rows,
         )
@@ -152,11 +156,11 @@ class Core(Structural):
             operands = structure.wire(
                 f"{side}_operands", operand_layout(self._alignment, side).size * lanes
             )
-            ports = {"bits": skewed, "operand": operands}
+            token = self._skew(structure, f"{side}_token", admission[f"{side}_token"], lanes)
+            ports = {"bits": skewed, "token": token, "operand": operands}
             wires[f"{side}_in"] = operands
             if side == TOKEN_SIDE:
-                ports["last"] = self._skew(structure, "last", admission["last"], lanes)
-                ports["last_out"] = wires["last_in"] = structure.wire("last_operands", lanes)
+                ports["last"] = wires["last_in"] = structure.wire("last_operands", lanes)
             lane = Part(Unpacker, (path, side))
             structure.parts[f"{side}_unpack"] = (Part(Lanes, (lanes, lane)), ports)
         return wires
@@ -182,15 +186,19 @@ class Core(Structural):
             Part(Mesh, (self._alignment, design.rows, design.cols)),
             ports | leaving | {"drain_in": zeros(partials.stop), "drain_out": partials},
         )
-        rounder = Part(rounder_class(design.datapath), (design.datapath,))
-        structure.parts["rounders"] = (
-            Part(Lanes, (design.cols, rounder)),
-            {
-                "partial": partials,
-                "bits": structure.wire("result_bits", self._bits["c"]),
-                "status": structure.wire("result_status", STATUS_BITS * design.cols),
-            },
-        )
+        ports = {
+            "partial": partials,
+            "bits": structure.wire("result_bits", self._bits["c"]),
+            "status": structure.wire("result_status", STATUS_BITS * design.cols),
+        }
+        take = structure.wire("take", 1)
+        path = design.datapath
+        if rounder_columns(path, design.cols) == 2:
+            ports |= {"take": take, "take_out": structure.wire("take_leaving", 1)}
+            part = Part(SharedRounders, (path, design.cols))
+        else:
+            part = Part(Lanes, (design.cols, Part(rounder_class(path), (path,))))
+        structure.parts["rounders"] = (part, ports)
 
     def _outputs(self, structure: Structure) -> None:
         """Write tokens, column buffers, and the result stream."""
@@ -205,8 +213,12 @@ class Core(Structural):
         tdata = self.net("m_axis_c_tdata")
         bits = self._bits["c"]
         structure.parts["row_tokens"] = (
-            Part(RowTokens, (design.rows, latency, depth)),
-            {"block_end": structure.net("block_end"), "token": token},
+            Part(RowTokens, (design.rows, latency, depth, when.rounding)),
+            {
+                "block_end": structure.net("block_end"),
+                "take": structure.net("take"),
+                "token": token,
+            },
         )
         structure.parts["column_buffers"] = (
             Part(ColumnBuffers, (design.datapath.out_width, depth, design.cols)),

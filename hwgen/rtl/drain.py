@@ -28,10 +28,14 @@ class RowTokens(wiring.Component):
         Cycles from a block's end to its row 0.
     depth : int
         Rows of the output buffer.
+    lead : int
+        Latency of the rounders.
 
     Members
     -------
     block_end : In(1)
+    take : Out(1)
+        A row of column 0 is at its rounder's input.
     token : Out(token_layout)
 
     Notes
@@ -43,10 +47,12 @@ class RowTokens(wiring.Component):
 
     definition = "row_tokens"
 
-    def __init__(self, rows: int, latency: int, depth: int) -> None:
+    def __init__(self, rows: int, latency: int, depth: int, lead: int) -> None:
+        assert lead < latency
         self._rows = rows
         self._latency = latency
-        super().__init__({"block_end": In(1), "token": Out(token_layout(depth))})
+        self._lead = lead
+        super().__init__({"block_end": In(1), "take": Out(1), "token": Out(token_layout(depth))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -65,7 +71,10 @@ class RowTokens(wiring.Component):
         write = under_way[-1]
         with m.If(write):
             m.d.sync += self.token.address.eq(self.token.address + 1)
-        m.d.comb += self.token.write.eq(write)
+        m.d.comb += [
+            self.token.write.eq(write),
+            self.take.eq(under_way[self._latency - 1 - self._lead]),
+        ]
         return m
 
 

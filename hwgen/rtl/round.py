@@ -181,8 +181,8 @@ class FixedRounder(_Rounder):
 class FloatRounder(_Rounder):
     """Round to a floating-point format.
 
-    Stages: normalising left shift of the one's complement magnitude, one digit a stage, never past the
-    subnormals | round; overflow and specials follow without a register.
+    Stages: normalising left shift of the one's complement magnitude, one digit a stage, never past
+    the subnormals | round; overflow and specials follow without a register.
     """
 
     def elaborate(self, platform: object) -> Module:
@@ -226,24 +226,24 @@ class FloatRounder(_Rounder):
         if spec.bounded:
             bound = (spec.max_shift >> place) & ((1 << size) - 1)
             below = fields["below_bound"]
-            chosen = Signal(size, name=f"bounded_digit_{step}")
-            m.d.comb += chosen.eq(Mux(~below & (digit > bound), bound, digit))
+            if largest > bound:
+                chosen = Signal(size, name=f"bounded_digit_{step}")
+                m.d.comb += chosen.eq(Mux(~below & (digit > bound), bound, digit))
             fields["below_bound"] = below | (digit < bound)
-        moved = Signal(len(field), name=f"moved_by_{step}")
-        m.d.comb += moved.eq(field)
-        with m.Switch(chosen):
-            for index in range(1, largest + 1):
-                with m.Case(index):
-                    filled = Cat(fields["sign"].replicate(index * step), field)
-                    m.d.comb += moved.eq(filled[: len(field)])
-        fields["field"] = moved
+        for index in reversed(range(size)):
+            amount = min(step << index, len(field))
+            moved = Signal(len(field), name=f"moved_by_{step << index}")
+            filled = Cat(fields["sign"].replicate(amount), field)[: len(field)]
+            m.d.comb += moved.eq(Mux(chosen[index], filled, field))
+            field = moved
+        fields["field"] = field
         fields["distance"] = fields["distance"] | (chosen << place)[: len(fields["distance"])]
 
     def _round(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
         """Pack exponent and fraction and round to nearest, ties to even.
 
-        The field of a negative number reads ``field.111...``: its rest counts as zero if all ones, and
-        the missing unit and the rounding are one increment.
+        The field of a negative number reads ``field.111...``: its rest counts as zero if all ones,
+        and the missing unit and the rounding are one increment.
         """
         spec = normalise(self._datapath)
         out: Float = self._datapath.out
@@ -271,7 +271,10 @@ class FloatRounder(_Rounder):
         packed, sign = fields["packed"], fields["sign"]
         beyond = Signal()
         magnitude = Signal(out.width - 1)
-        m.d.comb += [beyond.eq(packed > out.max_finite_bits), magnitude.eq(packed)]
+        m.d.comb += magnitude.eq(packed)
+        carried_out = (normalise(self._datapath).top_field + 1) << out.fraction_bits
+        if carried_out > out.max_finite_bits:  # else no value of the register is too large
+            m.d.comb += beyond.eq(packed > out.max_finite_bits)
         above = out.encode(out.max_finite * 2)
         under = out.encode(-out.max_finite * 2)
         too_large = Mux(sign, Const(under.bits, out.width), Const(above.bits, out.width))

@@ -27,8 +27,8 @@ class InputBuffer(wiring.Component):
     Notes
     -----
     Latency 0, one beat a cycle. AXI4-Stream forbids combinational paths between a subordinate's
-    inputs and outputs (ARM IHI 0051B section 2.2); ``i.ready`` is a register for that reason. It is low
-    in reset.
+    inputs and outputs (ARM IHI 0051B section 2.2); ``i.ready`` is a register for that reason. It is
+    low in reset.
     """
 
     has_reset = True

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.formats import Format
 from hwgen.formats.ieee import Float, Specials
+from hwgen.rtl.admission import A_TOKEN_BITS, B_TOKEN_BITS
 from hwgen.rtl.records import operand_layout, register_record
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
@@ -22,7 +23,7 @@ TOKEN_SIDE = "a"  # the operand that the end-of-block token travels with
 
 
 class Unpacker(wiring.Component):
-    """Unpack one lane of operand A or B; a pattern of zero bits becomes a zero.
+    """Unpack one lane of operand A or B.
 
     Parameters
     ----------
@@ -34,11 +35,12 @@ class Unpacker(wiring.Component):
     -------
     bits : In(format width)
         The pattern.
-    last : In(1)
-        End-of-block token (side a only).
+    token : In
+        Whether there is an operand; its absence becomes a zero. Side a: also whether the block
+        ends.
     operand : Out(operand_layout)
-    last_out : Out(1)
-        The token, delayed alike (side a only).
+    last : Out(1)
+        The end-of-block token, delayed alike (side a only).
 
     Notes
     -----
@@ -53,9 +55,13 @@ class Unpacker(wiring.Component):
         self._side = side
         self._operand = getattr(self._alignment, side)
         self._layout = operand_layout(self._alignment, side)
-        members = {"bits": In(self._format.width), "operand": Out(self._layout)}
+        members = {
+            "bits": In(self._format.width),
+            "token": In(A_TOKEN_BITS if side == TOKEN_SIDE else B_TOKEN_BITS),
+            "operand": Out(self._layout),
+        }
         if side == TOKEN_SIDE:
-            members |= {"last": In(1), "last_out": Out(1)}
+            members["last"] = Out(1)
         super().__init__(members)
 
     @property
@@ -71,25 +77,26 @@ class Unpacker(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         fields = self._fixed_fields(m) if self._operand.twos_complement else self._fields(m)
-        stages = 0
+        tokens = [self.token]
+        for stage in range(self.latency):
+            token = Signal(len(self.token), reset_less=True, name=f"token_{stage}")
+            m.d.sync += token.eq(tokens[-1])
+            tokens.append(token)
         if self.latency == 2:
             fields = _registered(m, fields, "decoded")
-            stages += 1
         if self._operand.normalised:
             fields = self._normalised(m, fields)
         if not self._operand.twos_complement:
             fields = self._completed(m, fields)
-        operand = register_record(m, self._layout, fields, name="operand")
-        stages += 1
-        m.d.comb += self.operand.eq(operand)
+        # Without an operand the record is cleared to a zero, by the registers' own reset.
+        present = tokens[-2][0]
+        chosen = {
+            name: Mux(present, fields[name], 1 if name == "zero" else 0)
+            for name in self._layout.members
+        }
+        m.d.comb += self.operand.eq(register_record(m, self._layout, chosen, name="operand"))
         if self._side == TOKEN_SIDE:
-            last: Value = self.last
-            for stage in range(self.latency):
-                delayed = Signal(reset_less=True, name=f"last_{stage}")
-                m.d.sync += delayed.eq(last)
-                last = delayed
-            m.d.comb += self.last_out.eq(last)
-        assert stages == self.latency
+            m.d.comb += self.last.eq(tokens[-1][1])
         return m
 
     def _fixed_fields(self, m: Module) -> dict[str, Value]:

@@ -1,9 +1,10 @@
 """How a finished register is rounded to the result format: the constants of one rounder.
 
 A rounder to a floating-point format works on the one's complement magnitude: the register with its
-bits inverted where it is negative, standing for ``field.111...`` then, so that no carry chain is spent
-on negation. It moves the leading one to the top of a field, but never past the place where the format's
-subnormals begin; what is then on top, the bit under it and the rest decide the rounding.
+bits inverted where it is negative, standing for ``field.111...`` then, so that no carry chain is
+spent on negation. It moves the leading one to the top of a field, but never past the place where
+the format's subnormals begin; what is then on top, the bit under it and the rest decide the
+rounding.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from hwgen.formats.fixed import FixedPoint
 from hwgen.formats.ieee import Float
 from hwgen.spec.datapath import Datapath
 
-__all__ = ["Normalisation", "normalise", "rounding_stages"]
+__all__ = ["Normalisation", "normalise", "rounder_columns", "rounding_stages"]
 
 PLACES_PER_STAGE = 3  # binary places of the normalising shift done between two registers
 
@@ -27,9 +28,9 @@ class Normalisation:
     Attributes
     ----------
     width : int
-        Bits of the shifted field: the register's without its sign, zeros added above where all of it
-        lies in the subnormal range, copies of the sign below where it is narrower than a significand
-        and its guard bit.
+        Bits of the shifted field: the register's without its sign, zeros added above where all of
+        it lies in the subnormal range, copies of the sign below where it is narrower than a
+        significand and its guard bit.
     pad_low : int
         Bits added below.
     top_field : int
@@ -85,8 +86,8 @@ def normalise(datapath: Datapath) -> Normalisation:
 def rounding_stages(datapath: Datapath) -> int:
     """Latency of a rounder in cycles; what follows its last register goes into the output buffer.
 
-    Raw results take 0, fixed-point results 1 (round; then saturate); floating-point results take the
-    stages of the normalising shift and 1 (round; then overflow and specials).
+    Raw results take 0, fixed-point results 1 (round; then saturate); floating-point results take
+    the stages of the normalising shift and 1 (round; then overflow and specials).
     """
     out: Format | None = datapath.out
     if out is None:
@@ -94,3 +95,12 @@ def rounding_stages(datapath: Datapath) -> int:
     if isinstance(out, FixedPoint):
         return 1
     return len(normalise(datapath).digits) + 1
+
+
+def rounder_columns(datapath: Datapath, cols: int) -> int:
+    """Columns that share a rounder.
+
+    A column brings a row every two cycles, its neighbour in the cycles between: one rounder to a
+    floating-point format, which is larger than the multiplexer before it, serves both.
+    """
+    return 2 if cols > 1 and isinstance(datapath.out, Float) else 1

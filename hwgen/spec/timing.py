@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hwgen.spec.alignment import Alignment, align
 from hwgen.spec.design import Design
-from hwgen.spec.rounding import rounding_stages
+from hwgen.spec.rounding import rounder_columns, rounding_stages
 
 __all__ = ["Timing", "digits", "shift_stages", "summand_stages", "timing", "unpack_stages"]
 
@@ -103,9 +103,9 @@ def timing(design: Design) -> Timing:
         + (design.cols - 1)
         + BUFFER_LATENCY
     )
-    # Moved against the wavefront, the row i of a block leaves 2*i cycles after row 0; the next
-    # block's row 0 may follow its row rows-1 at once.
-    block_interval = 2 * design.rows - 1
+    # Moved against the wavefront, row i of a block leaves 2*i cycles after row 0; the next block's
+    # row 0 may follow its row rows-1 at once, but for a neighbour's row in a shared rounder.
+    block_interval = 2 * design.rows - 2 + rounder_columns(design.datapath, design.cols)
     # Full rate at blocks of 2*rows beats: a new block's rows, and those that half a row per cycle
     # has brought under way during the latency.
     needed = design.rows + first_result // 2 + 2
