@@ -48,7 +48,7 @@ _HOPS = 8  # of the critical path, shown
 @click.option(
     "--flat",
     is_flag=True,
-    help="Flatten before synthesis: a few per cent smaller, several times slower.",
+    help="Map every PE by itself: a few per cent smaller, several times slower.",
 )
 @click.option("--yosys", metavar="PROGRAM", help="A native yosys to use.")
 @click.option("--nextpnr", metavar="PROGRAM", help="A native nextpnr of the family to use.")
@@ -179,9 +179,9 @@ def _print_placement(placement: Placement) -> None:
     if count > 1:
         fmax += f", median of {count} seeds ({each})"
     used = ", ".join(
-        f"{name} {count} of {placement.available[name]} ({count / placement.available[name]:.1%})"
-        for name, count in placement.used.items()
-        if not name.endswith("IO")
+        f"{kind} {count} of {placement.available[kind]} ({count / placement.available[kind]:.0%})"
+        for kind, count in placement.used.items()
+        if placement.available[kind]
     )
     path = placement.critical_path
     split = f"{path.delay_ns:.2f} ns = {path.logic_ns:.2f} logic + {path.routing_ns:.2f} routing"

@@ -19,6 +19,7 @@ from hwgen.spec.design import Design
 __all__ = ["generate"]
 
 _MARKS = ("design.toml", "manifest.json")
+_RESULTS = ("sim", "synth")  # what simulation and synthesis write into the folder
 
 
 def generate(design: Design, path: str | Path, *, force: bool = False) -> dict[str, Any]:
@@ -54,11 +55,7 @@ def generate(design: Design, path: str | Path, *, force: bool = False) -> dict[s
         files = _write(design, aside)
         record = manifest(design, files)
         _write_text(aside / "manifest.json", json.dumps(record, indent=2) + "\n")
-        if keep:
-            for entry in path.iterdir():
-                if entry.name in ("sim", "synth"):
-                    shutil.move(entry, aside / entry.name)
-        _replace(path, aside)
+        _replace(path, aside, keep=_RESULTS if keep else ())
     return record
 
 
@@ -107,12 +104,24 @@ def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _replace(path: Path, aside: Path) -> None:
-    """Put the new folder in the old one's place; the old one goes only once the new one stands."""
+def _replace(path: Path, aside: Path, *, keep: tuple[str, ...]) -> None:
+    """Put the new folder in the old one's place; the old one goes only once the new one stands.
+
+    Entries of the old folder named in ``keep`` go over to the new one.
+    """
     if not path.exists():
         aside.rename(path)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-    path.rename(old / path.name)
-    aside.rename(path)
-    shutil.rmtree(old)
+    attic = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    old = attic / path.name
+    path.rename(old)
+    try:
+        aside.rename(path)
+    except OSError:
+        old.rename(path)
+        attic.rmdir()
+        raise
+    for name in keep:
+        if (old / name).exists():
+            (old / name).rename(path / name)
+    shutil.rmtree(attic)

@@ -27,7 +27,9 @@ MAX_BITS = 1 << 21  # of stored results; large arrays get fewer blocks, at least
 def testbench(design: Design, beats: int, rows: int) -> str:
     """Return the testbench's text for that many input beats and result rows."""
     path = design.datapath
-    template = Template(resources.files("hwgen.emit").joinpath("testbench.v.template").read_text("utf-8"))
+    template = Template(
+        resources.files("hwgen.emit").joinpath("testbench.v.template").read_text("utf-8")
+    )
     return template.substitute(
         name=design.name,
         digest=design.digest,

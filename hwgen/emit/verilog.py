@@ -32,6 +32,8 @@ _MODULE = re.compile(r"^module (\S+)\(.*?^endmodule\n", re.MULTILINE | re.DOTALL
 _ESCAPED = re.compile(r"\\(\S+) ")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _SUFFIX = re.compile(r"\$\d+")
+_REPEATED = re.compile(r"\{ ([^{}]+) \}")
+_CLOCKED = re.compile(r"^  always @\(posedge clk\)\n((?:    .*\n)+)", re.MULTILINE)
 _ZEROED_MEMORY = re.compile(
     r"^  initial begin\n(?:    (?P<name>\w+)\[\d+\] = (?P<zero>\d+'h0+);\n)+  end\n", re.MULTILINE
 )
@@ -101,7 +103,24 @@ def _readable(module: str) -> str:
         return names[escaped]
 
     # Yosys ends an escaped name with a space, which a plain name does not need.
-    return _loop_over_memories(_ESCAPED.sub(plain, module))
+    text = _REPEATED.sub(_repetition, _ESCAPED.sub(plain, module))
+    return _loop_over_memories(_one_clocked_block(text))
+
+
+def _repetition(match: re.Match[str]) -> str:
+    """Write ``{x, x, x}`` as a replication."""
+    items = match[1].split(", ")
+    same = len(items) > 2 and len(set(items)) == 1
+    return f"{{{len(items)}{{{items[0]}}}}}" if same else match[0]
+
+
+def _one_clocked_block(module: str) -> str:
+    """Put all registers of a module into one block, which a simulator wakes once a cycle."""
+    statements = [match[1] for match in _CLOCKED.finditer(module)]
+    if len(statements) < 2:
+        return module
+    block = "  always @(posedge clk) begin\n" + "".join(statements) + "  end\n"
+    return _CLOCKED.sub("", module).replace("endmodule\n", f"{block}endmodule\n")
 
 
 def _loop_over_memories(module: str) -> str:

@@ -24,12 +24,11 @@ _CELL_SUFFIX = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
-    """One placed and routed netlist, frequency in MHz."""
+    """One placed and routed netlist: frequency in MHz, resources by nextpnr's names."""
 
     fmax_mhz: float
     critical_path: CriticalPath
     used: Mapping[str, int]
-    available: Mapping[str, int]
 
 
 def pack_arguments(device: tuple[str, ...], *, top: str) -> list[str]:
@@ -91,14 +90,10 @@ def parse_report(path: Path, *, instance: str) -> Routed:
             for entry in table["critical_paths"]
             if entry["from"] == entry["to"] == f"posedge {clock}"
         ]
-        utilisation = table["utilization"]
         return Routed(
             fmax_mhz=round(float(fmax["achieved"]), 2),
             critical_path=_critical_path(paths[0]["path"], instance),
-            used={name: entry["used"] for name, entry in utilisation.items() if entry["used"]},
-            available={
-                name: entry["available"] for name, entry in utilisation.items() if entry["used"]
-            },
+            used={name: entry["used"] for name, entry in table["utilization"].items()},
         )
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ToolError(

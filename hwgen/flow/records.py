@@ -95,7 +95,8 @@ class Placement:
     critical_path : CriticalPath
         Of the seed at the median (of the lower of two).
     used, available : mapping
-        Resources of the device by nextpnr's names, harness included.
+        Scarce resources of the device, harness included: LUT (carries counted too) or LC (logic
+        cells), FF, DSP, BRAM.
     """
 
     device: str
@@ -129,7 +130,7 @@ class SynthesisReport:
     target, title : str
         The target's name, and what it is in words.
     flat : bool
-        Whether the core was flattened before synthesis, and not after it.
+        Whether every PE and rounder was mapped by itself and not one of each for all.
     area : Area
         The core alone.
     harness : Area or None
@@ -141,7 +142,7 @@ class SynthesisReport:
     tools : mapping
         Versions by name.
     steps : tuple of Step
-        The commands in the order they were started.
+        The commands, in the order in which they ended.
     """
 
     name: str

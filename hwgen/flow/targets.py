@@ -102,6 +102,10 @@ class Target:
         known = ", ".join(device.name for device in self.devices)
         raise HwgenError(f"target {self.name} has no device {name!r}; known are {known}")
 
+    def need(self, used: Mapping[str, int]) -> Mapping[str, int]:
+        """Return the scarce resources among ``used`` (nextpnr's names) by our names."""
+        return {ours: used.get(theirs, 0) for theirs, ours in self.resources.items()}
+
     def smallest(self, used: Mapping[str, int], *, only: Device | None = None) -> Device:
         """Return the smallest device that holds ``used`` (by nextpnr's names of resources).
 
@@ -110,7 +114,7 @@ class Target:
         UnsupportedError
             If none does, or ``only`` does not.
         """
-        need = {ours: used.get(theirs, 0) for theirs, ours in self.resources.items()}
+        need = self.need(used)
         # A device the user names may be filled to the brim.
         fill = 1.0 if only is not None else self.fill
         candidates = [only] if only else [device for device in self.devices if device.automatic]
@@ -134,7 +138,7 @@ class Target:
 
 def _limit(device: Device, kind: str, fill: float) -> int:
     """How many of a resource may be used; only logic slows the tools down when it runs short."""
-    return int(device.capacity[kind] * (fill if kind in ("LUT", "FF") else 1.0))
+    return int(device.capacity[kind] * (fill if kind in ("LUT", "LC", "FF") else 1.0))
 
 
 def target_names() -> tuple[str, ...]:
@@ -161,7 +165,7 @@ def load_target(name: str) -> Target:
         title=table["title"],
         synthesis=table["synthesis"],
         place=table.get("place", ""),
-        default_freq_mhz=table.get("default_freq_mhz", 0.0),
+        default_freq_mhz=table["default_freq_mhz"],
         fill=table.get("fill", 1.0),
         counts={kind: tuple(table["count"][kind]) for kind in _KINDS},
         resources=table.get("resources", {}),

@@ -1,14 +1,14 @@
 """Synthesis with Yosys: the script, and the reading of what it counts.
 
-The core is synthesised with its hierarchy kept, which maps every module once however many
-instances an array has, and is flattened afterwards. Its cells are counted then, before the
-harness around it is dissolved too.
+The parts that an array repeats are mapped once each and dissolved into the core afterwards; the
+rest of the core is flattened first, because its slow paths cross module boundaries. The core's
+cells are counted before the harness around it is dissolved too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwgen.errors import ToolError
@@ -17,7 +17,13 @@ __all__ = ["parse_counts", "synthesis_script"]
 
 
 def synthesis_script(
-    command: str, *, sources: list[str], core: str, harness: str = "", flat: bool = False
+    command: str,
+    *,
+    sources: Sequence[str],
+    core: str,
+    freq_mhz: float,
+    shared: Sequence[str] = (),
+    harness: str = "",
 ) -> str:
     """Write the Yosys script.
 
@@ -25,24 +31,30 @@ def synthesis_script(
     ----------
     command : str
         The target's synthesis command, which keeps the hierarchy.
-    sources : list of str
+    sources : sequence of str
         Verilog files, relative to the working folder.
     core : str
         The module whose cells are counted, into counts.json.
+    freq_mhz : float
+        Logic that is faster than this is mapped for area.
+    shared : sequence of str
+        Modules inside the core that are mapped once each; best where registers bound them.
     harness : str
         The module around it that is to be placed; with one, the counts of the whole go into
         counts_all.json and the netlist into netlist.json.
-    flat : bool
-        Flatten the core first: a few per cent fewer cells, for several times the time.
     """
     top = harness or core
     lines = [f"read_verilog {source}" for source in sources]
     lines += [f"hierarchy -check -top {top}", "proc"]
-    if flat:
-        lines.append(f"flatten {core}")
+    lines += [f"setattr -mod -set keep_hierarchy 1 {module}" for module in (core, *shared)]
     lines += [
-        f"setattr -mod -set keep_hierarchy 1 {core}",
+        f"flatten {core}",
+        # Without a goal ABC makes every module as fast as it can, a quarter larger on ECP5.
+        f"scratchpad -set abc9.D {round(1e6 / freq_mhz)}",
         f"{command} -top {top}",
+    ]
+    lines += [f"setattr -mod -unset keep_hierarchy {module}" for module in shared]
+    lines += [
         f"flatten {core}",
         "opt_clean",
         f"tee -q -o counts.json stat -json {core}",

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.records import (
-    partial_layout,
-    register_record,
-    special_members,
-    summand_layout,
-    value_bits,
-)
+from hwgen.rtl.records import partial_layout, special_members, summand_layout, value_bits
 from hwgen.spec.accumulator import Overflow
 from hwgen.spec.alignment import Alignment
 from hwgen.spec.timing import SUM_LATENCY
@@ -70,46 +64,42 @@ class WindowAccumulator(wiring.Component):
             # The carry enters below the lowest bit, so that one carry chain serves for it too.
             augend = Cat(Const(1, 1), register).as_signed()
             addend = Cat(self.summand.carry, self.summand.value).as_signed()
-            m.d.comb += total.eq((augend + addend)[1:].as_signed())
+            with_carry = Signal(signed(spec.sum_bits + 1))
+            m.d.comb += [with_carry.eq(augend + addend), total.eq(with_carry >> 1)]
         else:
             m.d.comb += total.eq(register + self.summand.value)
-        results = {"value": total}
-        events = []
-        if "exceeds" in self.summand.shape().members:
-            events.append(self.summand.exceeds)
+        value: Value = total
+        events: dict[str, Value] = {}
         if spec.window.overflow is Overflow.SATURATE:
-            results["value"], left = _saturated(m, total, width)
-            events.append(left)
+            value, left = _saturated(m, total, width)
         else:
-            events.append(_differ(acc[width - 1 :]))
-        m.d.sync += acc.eq(results["value"])
+            left = _differ(acc[width - 1 :])
+        exceeds = self.summand.exceeds if "exceeds" in self.summand.shape().members else Const(0, 1)
+        events["overflow"] = left | exceeds
+        for name in ("inexact", *special_members(spec)):
+            if name in self.summand.shape().members:
+                events[name] = self.summand[name]
+        # What was seen in the block so far, this cycle included; one word, as the drain register.
+        layout = self.drain_out.shape()
+        seen = Signal(layout.size - len(value), reset_less=True)
+        now = Signal(layout.size - len(value))
+        m.d.comb += now.eq(seen | Cat(events[name] for name in layout.members if name != "value"))
+        drain = Signal(layout.size, reset_less=True)
+        m.d.sync += [
+            acc.eq(value),
+            seen.eq(now),
+            drain.eq(Mux(self.last, Cat(value, now), self.drain_in)),
+        ]
         with m.If(self.last):
-            m.d.sync += acc.eq(0)
-        results["overflow"] = self._sticky(m, "overflow", events)
-        if spec.can_drop:
-            results["inexact"] = self._sticky(m, "inexact", [self.summand.inexact])
-        for name in special_members(spec):
-            results[name] = self._sticky(m, name, [self.summand[name]])
-        chosen = {
-            name: Mux(self.last, value, self.drain_in[name]) for name, value in results.items()
-        }
-        drain = register_record(m, self.drain_out.shape(), chosen, name="drain")
+            m.d.sync += [acc.eq(0), seen.eq(0)]
         m.d.comb += self.drain_out.eq(drain)
         return m
 
-    def _sticky(self, m: Module, name: str, events: list) -> Signal:
-        """OR events over a block; the result includes the present cycle's."""
-        seen = Signal(name=f"{name}_seen", reset_less=True)
-        now = Signal(name=f"{name}_now")
-        m.d.comb += now.eq(Cat(seen, *events).any())
-        m.d.sync += seen.eq(now)
-        with m.If(self.last):
-            m.d.sync += seen.eq(0)
-        return now
 
-
-def _differ(bits) -> object:
+def _differ(bits: Value) -> Value:
     """Whether bits that should all equal the sign do not."""
+    if len(bits) == 2:
+        return bits[0] ^ bits[1]
     return bits.any() & ~bits.all()
 
 

@@ -143,6 +143,8 @@ class Admission(wiring.Component):
         free = Signal()
         if self._block_interval == 1:
             m.d.comb += free.eq(1)
+        elif self._block_interval == 2:
+            m.d.comb += free.eq(~last)
         else:
             # Cycles in which no end may enter; the clearing token starts them too.
             interval_left = Signal(range(self._block_interval))

@@ -7,7 +7,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.round import STATUS_BITS
-from hwgen.rtl.structure import Net, Part, Structural, Structure
+from hwgen.rtl.structure import Net, Part, Structural, Structure, split
 from hwgen.spec.timing import BUFFER_LATENCY
 
 __all__ = ["ColumnBuffer", "ColumnBuffers", "OutputControl", "RowTokens", "token_layout"]
@@ -147,20 +147,15 @@ class ColumnBuffers(Structural):
 
     @property
     def structure(self) -> Structure:
-        """Two halves, or the one buffer."""
-        lower = self._count - self._count // 2
-        upper = self._count - lower
-        token_in, token_out = self.net("token_in"), self.net("token_out")
-        if not upper:
-            return Structure(parts={"column": self._part(0, 1, token_in, token_out)})
-        between = Net("token_between", 0, token_in.stop)
-        return Structure(
-            wires={between.name: between.stop},
-            parts={
-                "lower": self._part(0, lower, token_in, between),
-                "upper": self._part(lower, upper, between, token_out),
-            },
-        )
+        """Two halves, or the buffers."""
+        structure = Structure()
+        token = self.net("token_in")
+        for first, count in split(self._count):
+            last = first + count == self._count
+            after = self.net("token_out") if last else structure.wire(f"token_{first}", token.stop)
+            structure.parts[f"columns_{first}"] = self._part(first, count, token, after)
+            token = after
+        return structure
 
     def _part(self, first: int, count: int, token_in: Net, token_out: Net):
         size = (self._width, self._depth)

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.structure import Net, Part, Structural, Structure, port_widths
+from hwgen.rtl.structure import Net, Part, Structural, Structure, port_widths, split
 
 __all__ = ["Delay", "Lanes", "Register", "Skew"]
 
@@ -159,19 +159,16 @@ class Lanes(Structural):
 
     @property
     def structure(self) -> Structure:
-        """Two halves, or the one component."""
-        lower = self._count - self._count // 2
-        halves = {"lower": (0, lower), "upper": (lower, self._count - lower)}
+        """Two halves, or the components."""
         return Structure(
             parts={
-                name: (
+                f"lanes_{first}": (
                     Part(Lanes, (count, self._part)) if count > 1 else self._part,
                     {
                         port: self.net(port).lanes(first, count, bits)
                         for port, (_, bits) in self._widths.items()
                     },
                 )
-                for name, (first, count) in halves.items()
-                if count
+                for first, count in split(self._count)
             }
         )

@@ -1,4 +1,4 @@
-"""The mesh, built by halving: two half-meshes side by side or stacked, down to one element.
+"""The mesh, built by halving: two half-meshes side by side or stacked, down to a few elements.
 
 Emission writes every size of half-mesh once, so that the text grows with the logarithm of the
 array.
@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.pe import ProcessingElement
 from hwgen.rtl.records import operand_layout, partial_layout
-from hwgen.rtl.structure import Net, Part, Structural, Structure
+from hwgen.rtl.structure import LEAF_SIDE, Net, Part, Structural, Structure
 from hwgen.spec.alignment import Alignment
 
 __all__ = ["Mesh"]
@@ -64,13 +64,45 @@ class Mesh(Structural):
 
     @property
     def structure(self) -> Structure:
-        """One element, or two half-meshes: the longer side is halved."""
-        if self._rows == self._cols == 1:
-            part = Part(ProcessingElement, (self._alignment,))
-            return Structure(parts={"pe": (part, self.nets(*self.signature.members))})
+        """The elements, or two half-meshes: the longer side is halved."""
+        if max(self._rows, self._cols) <= LEAF_SIDE:
+            return self._leaf()
         if self._rows >= self._cols:
             return self._stacked()
         return self._side_by_side()
+
+    def _leaf(self) -> Structure:
+        """Every element, with a wire for each connection between two."""
+        structure = Structure()
+        part = Part(ProcessingElement, (self._alignment,))
+        # Along which index each connection runs, and in which direction.
+        routes = {"a": ("col", 1), "last": ("col", 1), "b": ("row", 1), "drain": ("row", -1)}
+
+        def net(name: str, row: int, col: int, suffix: str) -> Net:
+            along, step = routes[name]
+            lane, place, end = (
+                (row, col, self._cols) if along == "col" else (col, row, self._rows)
+            )
+            # Number the wires between elements by the element that drives them.
+            source = place if suffix == "out" else place - step
+            if not 0 <= source < end or not 0 <= source + step < end:
+                return self.net(f"{name}_{suffix}").lanes(lane, 1, self._lane_bits[name])
+            wire = f"{name}_{lane}_{source}" if along == "col" else f"{name}_{source}_{lane}"
+            if wire not in structure.wires:
+                structure.wire(wire, self._lane_bits[name])
+            return structure.net(wire)
+
+        for row in range(self._rows):
+            for col in range(self._cols):
+                structure.parts[f"pe_{row}_{col}"] = (
+                    part,
+                    {
+                        f"{name}_{suffix}": net(name, row, col, suffix)
+                        for name in routes
+                        for suffix in ("in", "out")
+                    },
+                )
+        return structure
 
     def _lanes(self, names: tuple[str, ...], first: int, count: int) -> dict[str, Net]:
         """The given lanes of this mesh's own ports."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.records import operand_layout, register_record, shift_shape, summand_layout
+from hwgen.rtl.records import (
+    operand_layout,
+    pack,
+    register_fields,
+    register_record,
+    shift_shape,
+    summand_layout,
+)
 from hwgen.spec.alignment import Alignment
-from hwgen.spec.timing import digits, shift_stages, summand_stages
+from hwgen.spec.timing import PLACES_PER_STAGE, shift_stages, summand_stages
 
 __all__ = ["FixedSummand", "FloatSummand", "summand_component"]
 
@@ -106,9 +113,9 @@ def _out_of_range(product: Signal, spec: Alignment) -> Value:
 class FloatSummand(_Summand):
     """Product of two significands, moved to its place in the window and given its sign.
 
-    Stages: multiply and add exponents | shift, two 2-bit digits a stage, lowest digits first; the
-    range tests run beside the first of them | the last one cuts the window and inverts negative
-    summands, whose increment becomes the adder's carry-in.
+    Stages: multiply and add exponents | shift, four binary places a stage, lowest first, the range
+    tests beside the first | the last one cuts the window and inverts negative summands, whose
+    increment becomes the adder's carry-in.
     """
 
     def elaborate(self, platform: object) -> Module:
@@ -118,15 +125,10 @@ class FloatSummand(_Summand):
         m.d.sync += product.eq(self.a.significand * self.b.significand)
         state = self._first_stage(m)
         stages = 1
-        digit_values = digits(spec.max_shift)
         shift_count = shift_stages(spec)
         field: Value = product
-        place = 0
         for stage in range(shift_count):
-            chosen = digit_values[2 * stage : 2 * stage + 2]
-            for values in chosen:
-                field = _shifted(m, field, state["shift"], place, values)
-                place += 2
+            field = _shifted(m, field, state["shift"], stage, spec.max_shift)
             tests: dict[str, Value] = {}
             if stage == 0:
                 tests = self._range_tests(m, product, state)
@@ -154,30 +156,21 @@ class FloatSummand(_Summand):
         if spec.can_drop:
             fields["trailing"] = sum(trailing[1:], trailing[0]) if trailing else Const(0, 1)
         fields |= self._specials()
-        registers: dict[str, Value] = {}
-        for name, value in fields.items():
-            register_shape = shape if name == "shift" else Value.cast(value).shape()
-            register = Signal(register_shape, reset_less=True, name=f"product_{name}")
-            m.d.sync += register.eq(value)
-            registers[name] = register
-        return registers
+        fields["shift"] = pack(data.StructLayout({"shift": shape}), fields)["shift"]
+        return register_fields(m, fields, name="product_facts")
 
     def _specials(self) -> dict[str, Value]:
         """NaN and infinity of the product (arithmetic.md section 2)."""
         spec, a, b = self._alignment, self.a, self.b
         if not spec.has_nan:
             return {}
-        nan: Value = Const(0, 1)
-        inf: Value = Const(0, 1)
-        for x in (a, b):
-            if "nan" in x.shape().members:
-                nan = nan | x.nan
-        for x, y in ((a, b), (b, a)):
-            if "inf" in x.shape().members:
-                y_inf = y.inf if "inf" in y.shape().members else Const(0, 1)
-                y_nan = y.nan if "nan" in y.shape().members else Const(0, 1)
-                nan = nan | (x.inf & y.zero & ~y_inf & ~y_nan)
-                inf = inf | x.inf
+        nan = Cat(x.nan for x in (a, b) if "nan" in x.shape().members).any()
+        infs = [x.inf for x in (a, b) if "inf" in x.shape().members]
+        inf = Cat(infs).any()
+        if infs:
+            # Infinity times zero; the significand of an infinity is zero as well.
+            one_inf = infs[0] if len(infs) == 1 else infs[0] ^ infs[1]
+            nan = nan | (one_inf & a.zero & b.zero)
         if not spec.has_inf:
             return {"nan": nan}
         sign: Value = Const(0, 1)
@@ -229,10 +222,7 @@ class FloatSummand(_Summand):
         for name in ("zero", "trailing"):
             state.pop(name, None)
         state.update(tests)
-        for name, value in state.items():
-            register = Signal(value.shape(), reset_less=True, name=f"{name}_{stage}")
-            m.d.sync += register.eq(value)
-            state[name] = register
+        state.update(register_fields(m, state, name=f"facts_{stage}"))
         return kept
 
     def _last_stage(self, m: Module, field: Value, state: dict[str, Value]) -> None:
@@ -248,7 +238,8 @@ class FloatSummand(_Summand):
             with m.If(state["exceeds"]):
                 m.d.comb += magnitude.eq((1 << bits) - 1)
         sign = state.get("sign", Const(0, 1))
-        values: dict[str, Value] = {"value": Cat(magnitude ^ sign.replicate(bits), sign)}
+        inverted = Mux(sign, ~magnitude, magnitude)
+        values: dict[str, Value] = {"value": Cat(inverted, sign)}
         carry: Value = Const(0, 1)
         if spec.rounds:
             guard = field[spec.below - 1] if spec.below <= len(field) else Const(0, 1)
@@ -263,17 +254,13 @@ class FloatSummand(_Summand):
         m.d.comb += self.summand.eq(summand)
 
 
-def _shifted(m: Module, field: Value, shift: Value, place: int, values: int) -> Value:
-    """Shift ``field`` left by one digit: 0 to ``values - 1`` times ``2**place``."""
-    step = 1 << place
-    width = len(field) + (values - 1) * step
-    digit = shift[place : place + (2 if values == 4 else 1)]
-    result = Signal(width, name=f"shifted_by_{(values - 1) * step}")
-    if values == 2:
-        m.d.comb += result.eq(Mux(digit, Cat(Const(0, step), field), field))
-        return result
-    choices = [Cat(Const(0, index * step), field) for index in range(4)]
-    m.d.comb += result.eq(
-        Mux(digit[1], Mux(digit[0], choices[3], choices[2]), Mux(digit[0], choices[1], choices[0]))
-    )
+def _shifted(m: Module, field: Value, shift: Value, stage: int, max_shift: int) -> Value:
+    """Shift ``field`` left by one stage's places of the distance."""
+    low = stage * PLACES_PER_STAGE
+    high = min(low + PLACES_PER_STAGE, max_shift.bit_length())
+    if high <= low:
+        return field
+    most = min((1 << high) - (1 << low), max_shift)
+    result = Signal(len(field) + most, name=f"shifted_by_{most}")
+    m.d.comb += result.eq(field << Cat(Const(0, low), shift[low:high]))
     return result

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.accumulator import WindowAccumulator
 from hwgen.rtl.multiply_align import summand_component
-from hwgen.rtl.records import operand_layout, partial_layout, register_record
+from hwgen.rtl.records import operand_layout, partial_layout
 from hwgen.spec.alignment import Alignment
 from hwgen.spec.timing import OPERAND_LATENCY, SUM_LATENCY, summand_stages
 
@@ -66,14 +66,11 @@ class ProcessingElement(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        for side in ("a", "b"):
-            source = getattr(self, f"{side}_in")
-            fields = {field: source[field] for field in source.shape().members}
-            register = register_record(m, source.shape(), fields, name=side)
-            m.d.comb += getattr(self, f"{side}_out").eq(register)
-        last_operand = Signal(reset_less=True)
-        m.d.sync += last_operand.eq(self.last_in)
-        m.d.comb += self.last_out.eq(last_operand)
+        for name in ("a", "b", "last"):
+            source = getattr(self, f"{name}_in")
+            register = Signal(source.shape(), name=f"{name}_operand", reset_less=True)
+            m.d.sync += register.eq(source)
+            m.d.comb += getattr(self, f"{name}_out").eq(register)
         m.submodules.multiply_align = summand = summand_component(self._alignment)
         m.submodules.accumulator = accumulator = WindowAccumulator(self._alignment)
         m.d.comb += [
@@ -81,12 +78,9 @@ class ProcessingElement(wiring.Component):
             summand.b.eq(self.b_out),
             accumulator.summand.eq(summand.summand),
         ]
-        last = self.last_out
-        for stage in range(summand.latency):
-            delayed = Signal(name=f"last_{stage}", reset_less=True)
-            m.d.sync += delayed.eq(last)
-            last = delayed
-        m.d.comb += accumulator.last.eq(last)
+        ends = Signal(summand.latency, reset_less=True)
+        m.d.sync += ends.eq(Cat(self.last_out, ends))
+        m.d.comb += accumulator.last.eq(ends[-1])
         m.d.comb += [
             accumulator.drain_in.eq(self.drain_in),
             self.drain_out.eq(accumulator.drain_out),

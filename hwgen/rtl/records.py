@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Shape, Signal, Value, signed, unsigned
+from collections.abc import Mapping
+
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
 from hwgen.spec.accumulator import Overflow
@@ -11,6 +13,8 @@ from hwgen.spec.alignment import Alignment, Operand
 __all__ = [
     "operand_layout",
     "partial_layout",
+    "pack",
+    "register_fields",
     "register_record",
     "shift_shape",
     "special_members",
@@ -116,13 +120,28 @@ def value_bits(alignment: Alignment) -> int:
     return alignment.sum_bits
 
 
+def pack(layout: data.StructLayout, values: Mapping[str, Value]) -> data.View:
+    """Lay fields out in one word; each is cut or extended to its field as an assignment would."""
+    parts = []
+    for name, shape in layout.members.items():
+        value, width = Value.cast(values[name]), Shape.cast(shape).width
+        missing = width - len(value)
+        fill = value[-1] if value.shape().signed else Const(0, 1)
+        parts += [value[:width], fill.replicate(max(0, missing))]
+    return layout(Cat(parts))
+
+
 def register_record(
-    m: Module, layout: data.StructLayout, values: dict[str, Value], *, name: str
+    m: Module, layout: data.StructLayout, values: Mapping[str, Value], *, name: str
 ) -> data.View:
-    """Register a record field by field, so that each field keeps a name of its own in Verilog."""
-    registers = []
-    for field, shape in layout.members.items():
-        register = Signal(shape, name=f"{name}_{field}", reset_less=True)
-        m.d.sync += register.eq(values[field])
-        registers.append(register)
-    return layout(Cat(registers))
+    """Register a record. It is one word in Verilog: simulators take time a register, not a bit."""
+    register = Signal(layout, name=name, reset_less=True)
+    m.d.sync += register.eq(pack(layout, values))
+    return register
+
+
+def register_fields(m: Module, values: Mapping[str, Value], *, name: str) -> dict[str, Value]:
+    """Register values of any shapes together; returns the registered values by the same names."""
+    layout = data.StructLayout({key: value.shape() for key, value in values.items()})
+    register = register_record(m, layout, values, name=name)
+    return {key: register[key] for key in values}

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.formats.fixed import FixedPoint
 from hwgen.formats.ieee import Float
-from hwgen.rtl.records import partial_layout
+from hwgen.rtl.records import partial_layout, register_fields
 from hwgen.spec.accumulator import Overflow
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
@@ -93,12 +93,7 @@ class _Rounder(wiring.Component):
 
     def _register(self, m: Module, stage: str, fields: dict[str, Value]) -> dict[str, Value]:
         """One pipeline stage: register every field."""
-        registers: dict[str, Value] = {}
-        for name, value in fields.items():
-            register = Signal(value.shape(), reset_less=True, name=f"{stage}_{name}")
-            m.d.sync += register.eq(value)
-            registers[name] = register
-        return registers
+        return register_fields(m, fields, name=stage)
 
     def _drive(
         self, m: Module, *, bits: Value, invalid: Value, overflow: Value, inexact: Value
@@ -210,7 +205,7 @@ class FloatRounder(_Rounder):
         return m
 
     def _move(self, m: Module, fields: dict[str, Value], place: int, size: int) -> None:
-        """Shift left by one digit: past as many zero groups as it can count and the format allows."""
+        """Shift left by one digit: past all zero groups it can count and the format allows."""
         spec = normalise(self._datapath)
         step = 1 << place
         field = fields["field"]
@@ -229,7 +224,8 @@ class FloatRounder(_Rounder):
             if largest > bound:
                 chosen = Signal(size, name=f"bounded_digit_{step}")
                 m.d.comb += chosen.eq(Mux(~below & (digit > bound), bound, digit))
-            fields["below_bound"] = below | (digit < bound)
+            if bound:
+                fields["below_bound"] = below | (digit < bound)
         for index in reversed(range(size)):
             amount = min(step << index, len(field))
             moved = Signal(len(field), name=f"moved_by_{step << index}")

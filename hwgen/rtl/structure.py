@@ -21,6 +21,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 __all__ = [
+    "LEAF_SIDE",
     "ZEROS",
     "Net",
     "Part",
@@ -28,6 +29,7 @@ __all__ = [
     "Structure",
     "port_value",
     "port_widths",
+    "split",
     "zeros",
 ]
 
@@ -71,6 +73,8 @@ class Net:
 
 
 ZEROS = "0"  # the name of nets that are constant zero
+LEAF_SIDE = 4  # lanes up to which parts stand side by side; more are halved (a simulator takes time for
+# every level of hierarchy that slices words, a reader for every part)
 
 
 def zeros(width: int) -> Net:
@@ -144,6 +148,14 @@ class Structural(wiring.Component):
                 m.d.comb += inner.eq(outer) if flows[port][0] == In else outer.eq(inner)
         m.d.comb += [value(left).eq(value(right)) for left, right in structure.aliases]
         return m
+
+
+def split(count: int) -> list[tuple[int, int]]:
+    """Split lanes into single ones if they are few, else into two halves: first lane and count."""
+    if count <= LEAF_SIDE:
+        return [(lane, 1) for lane in range(count)]
+    lower = count - count // 2
+    return [(0, lower), (lower, count - lower)]
 
 
 def port_value(component: wiring.Component, name: str) -> Value:

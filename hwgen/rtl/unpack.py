@@ -5,14 +5,14 @@ The array between the edges knows nothing of formats; a new format is a new func
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.formats import Format
 from hwgen.formats.ieee import Float, Specials
 from hwgen.rtl.admission import A_TOKEN_BITS, B_TOKEN_BITS
-from hwgen.rtl.records import operand_layout, register_record
+from hwgen.rtl.records import operand_layout, pack, register_fields
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.timing import unpack_stages
@@ -77,26 +77,28 @@ class Unpacker(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         fields = self._fixed_fields(m) if self._operand.twos_complement else self._fields(m)
-        tokens = [self.token]
-        for stage in range(self.latency):
-            token = Signal(len(self.token), reset_less=True, name=f"token_{stage}")
-            m.d.sync += token.eq(tokens[-1])
-            tokens.append(token)
+        token: Value = self.token
+        for stage in range(self.latency - 1):
+            delayed = Signal(len(token), reset_less=True, name=f"token_{stage}")
+            m.d.sync += delayed.eq(token)
+            token = delayed
         if self.latency == 2:
-            fields = _registered(m, fields, "decoded")
+            fields = register_fields(m, fields, name="decoded")
         if self._operand.normalised:
             fields = self._normalised(m, fields)
         if not self._operand.twos_complement:
             fields = self._completed(m, fields)
         # Without an operand the record is cleared to a zero, by the registers' own reset.
-        present = tokens[-2][0]
-        chosen = {
-            name: Mux(present, fields[name], 1 if name == "zero" else 0)
-            for name in self._layout.members
-        }
-        m.d.comb += self.operand.eq(register_record(m, self._layout, chosen, name="operand"))
+        bubble = {name: Const(name == "zero", 1) for name in self._layout.members}
+        operand = Signal(self._layout, reset_less=True)
+        m.d.sync += operand.eq(pack(self._layout, fields))
+        with m.If(~token[0]):
+            m.d.sync += operand.eq(pack(self._layout, bubble))
+        m.d.comb += self.operand.eq(operand)
         if self._side == TOKEN_SIDE:
-            m.d.comb += self.last.eq(tokens[-1][1])
+            last = Signal(reset_less=True)
+            m.d.sync += last.eq(token[1])
+            m.d.comb += self.last.eq(last)
         return m
 
     def _fixed_fields(self, m: Module) -> dict[str, Value]:
@@ -174,12 +176,3 @@ class Unpacker(wiring.Component):
             offset = self._alignment.min_distance + self._alignment.below
             result["exponent"] = fields["exponent"] + offset
         return result
-
-
-def _registered(m: Module, fields: dict[str, Value], prefix: str) -> dict[str, Value]:
-    result: dict[str, Value] = {}
-    for name, value in fields.items():
-        register = Signal(unsigned(len(value)), reset_less=True, name=f"{prefix}_{name}")
-        m.d.sync += register.eq(value)
-        result[name] = register
-    return result

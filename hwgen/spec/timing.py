@@ -12,11 +12,12 @@ from hwgen.spec.alignment import Alignment, align
 from hwgen.spec.design import Design
 from hwgen.spec.rounding import rounder_columns, rounding_stages
 
-__all__ = ["Timing", "digits", "shift_stages", "summand_stages", "timing", "unpack_stages"]
+__all__ = ["Timing", "shift_stages", "summand_stages", "timing", "unpack_stages"]
 
 STREAM_LATENCY = 0  # the input buffer registers tready only
 OPERAND_LATENCY = 1  # the registers that carry operands from one processing element to the next
 SUM_LATENCY = 1
+PLACES_PER_STAGE = 4  # binary places of the aligning shift done between two registers
 BUFFER_LATENCY = 2  # write the output buffer, then read it
 
 
@@ -57,27 +58,14 @@ class Timing:
         return beats + self.first_result + self.row_interval * (rows - 1)
 
 
-def digits(max_shift: int) -> list[int]:
-    """Split a shift of 0 to ``max_shift`` into digits of two bits, the last of one if that will do.
-
-    Returns the number of values of each digit, least significant first.
-    """
-    result = []
-    remaining = max_shift
-    while remaining:
-        result.append(4 if remaining > 1 else 2)
-        remaining >>= 2
-    return result
-
-
 def unpack_stages(alignment: Alignment) -> int:
     """Latency of the unpackers: a second stage normalises where either operand needs it."""
     return 2 if alignment.a.normalised or alignment.b.normalised else 1
 
 
 def shift_stages(alignment: Alignment) -> int:
-    """Stages of the aligning shifter, at most two digits each; the last one also inverts."""
-    return max(1, -(-len(digits(alignment.max_shift)) // 2))
+    """Stages of the aligning shifter; the last one also inverts."""
+    return max(1, -(-alignment.max_shift.bit_length() // PLACES_PER_STAGE))
 
 
 def summand_stages(alignment: Alignment) -> int:
