@@ -58,15 +58,16 @@ class WindowAccumulator(wiring.Component):
         spec = self._alignment
         width = spec.window.width
         acc = Signal(signed(value_bits(spec)), reset_less=True)
-        total = Signal(signed(spec.sum_bits))
         register = acc[:width].as_signed()
         if "carry" in self.summand.shape().members:
             # The carry enters below the lowest bit, so that one carry chain serves for it too.
             augend = Cat(Const(1, 1), register).as_signed()
             addend = Cat(self.summand.carry, self.summand.value).as_signed()
             with_carry = Signal(signed(spec.sum_bits + 1))
-            m.d.comb += [with_carry.eq(augend + addend), total.eq(with_carry >> 1)]
+            m.d.comb += with_carry.eq(augend + addend)
+            total = with_carry[1:].as_signed()
         else:
+            total = Signal(signed(spec.sum_bits))
             m.d.comb += total.eq(register + self.summand.value)
         value: Value = total
         events: dict[str, Value] = {}
@@ -103,7 +104,7 @@ def _differ(bits: Value) -> Value:
     return bits.any() & ~bits.all()
 
 
-def _saturated(m: Module, total: Signal, width: int) -> tuple[Signal, Signal]:
+def _saturated(m: Module, total: Value, width: int) -> tuple[Signal, Signal]:
     """Clamp the sum to the register's range; also returns whether it had to be."""
     left = Signal(name="sum_leaves")
     m.d.comb += left.eq(_differ(total[width - 1 :]))

@@ -80,9 +80,7 @@ class Mesh(Structural):
 
         def net(name: str, row: int, col: int, suffix: str) -> Net:
             along, step = routes[name]
-            lane, place, end = (
-                (row, col, self._cols) if along == "col" else (col, row, self._rows)
-            )
+            lane, place, end = (row, col, self._cols) if along == "col" else (col, row, self._rows)
             # Number the wires between elements by the element that drives them.
             source = place if suffix == "out" else place - step
             if not 0 <= source < end or not 0 <= source + step < end:

@@ -155,40 +155,42 @@ class FloatSummand(_Summand):
         trailing = [x.trailing for x in (a, b) if "trailing" in x.shape().members]
         if spec.can_drop:
             fields["trailing"] = sum(trailing[1:], trailing[0]) if trailing else Const(0, 1)
-        fields |= self._specials()
+        specials = [x.special for x in (a, b) if "special" in x.shape().members]
+        if specials:
+            fields["special"] = Cat(specials).any()
         fields["shift"] = pack(data.StructLayout({"shift": shape}), fields)["shift"]
         return register_fields(m, fields, name="product_facts")
 
-    def _specials(self) -> dict[str, Value]:
-        """NaN and infinity of the product (arithmetic.md section 2)."""
-        spec, a, b = self._alignment, self.a, self.b
-        if not spec.has_nan:
+    def _specials(self, state: dict[str, Value]) -> dict[str, Value]:
+        """NaN and infinity of the product (arithmetic.md section 2); both infinities mean NaN.
+
+        An operand's two flags say zero or NaN, and infinite or NaN. So do the product's, which are
+        the OR of its operands': infinity times zero comes out as NaN.
+        """
+        if not self._alignment.has_nan:
             return {}
-        nan = Cat(x.nan for x in (a, b) if "nan" in x.shape().members).any()
-        infs = [x.inf for x in (a, b) if "inf" in x.shape().members]
-        inf = Cat(infs).any()
-        if infs:
-            # Infinity times zero; the significand of an infinity is zero as well.
-            one_inf = infs[0] if len(infs) == 1 else infs[0] ^ infs[1]
-            nan = nan | (one_inf & a.zero & b.zero)
-        if not spec.has_inf:
-            return {"nan": nan}
-        sign: Value = Const(0, 1)
-        for x in (a, b):
-            if "sign" in x.shape().members:
-                sign = sign ^ x.sign
-        return {"positive_inf": nan | (inf & ~sign), "negative_inf": nan | (inf & sign)}
+        special = state.pop("special")
+        if not self._alignment.has_inf:
+            return {"nan": special}
+        zero, sign = state["zero"], state.get("sign", Const(0, 1))
+        return {
+            "positive_inf": special & (zero | ~sign),
+            "negative_inf": special & (zero | sign),
+        }
 
     def _range_tests(self, m: Module, product: Value, state: dict[str, Value]) -> dict[str, Value]:
         """Decide from the shift if the product exceeds, misses or loses bits under the window."""
         spec = self._alignment
         shift = state["shift"]
-        tests: dict[str, Value] = {}
+        nonzero = Signal()
+        flags = [state[name] for name in ("zero", "special") if name in state]
+        m.d.comb += nonzero.eq(~Cat(flags).any())
+        tests: dict[str, Value] = self._specials(state)
         if spec.can_exceed:
             certain = spec.range_distance + spec.below
             exceeds = Signal()
             m.d.comb += exceeds.eq(
-                ~state["zero"] & ((shift >= certain) | ((shift == certain - 1) & product[-1]))
+                nonzero & ((shift >= certain) | ((shift == certain - 1) & product[-1]))
             )
             tests["exceeds"] = exceeds
         gone = []  # below the window, or all above a register that wraps
@@ -204,9 +206,9 @@ class FloatSummand(_Summand):
             lowest_one = shift + state["trailing"]
             lowest = Signal(lowest_one.shape())
             m.d.comb += lowest.eq(lowest_one)
-            tests["inexact"] = ~state["zero"] & (lowest < spec.below)
+            tests["inexact"] = nonzero & (lowest < spec.below)
             if spec.rounds:
-                tests["sticky"] = ~state["zero"] & (lowest < spec.below - 1)
+                tests["sticky"] = nonzero & (lowest < spec.below - 1)
         return tests
 
     def _keep(
@@ -229,14 +231,13 @@ class FloatSummand(_Summand):
         """Cut the window, clamp, invert; the summand's register ends the stage."""
         spec = self._alignment
         bits = spec.magnitude_bits
-        magnitude = Signal(bits)
-        m.d.comb += magnitude.eq(field[spec.below :] if spec.below < len(field) else 0)
+        magnitude = field[spec.below : spec.below + bits]
         if "vanishes" in state:
-            with m.If(state["vanishes"]):
-                m.d.comb += magnitude.eq(0)
+            magnitude = Mux(state["vanishes"], 0, magnitude)
         if spec.clamps:
-            with m.If(state["exceeds"]):
-                m.d.comb += magnitude.eq((1 << bits) - 1)
+            magnitude = Mux(state["exceeds"], Const((1 << bits) - 1, bits), magnitude)
+        missing = bits - len(magnitude)
+        magnitude = Cat(magnitude, Const(0, missing))
         sign = state.get("sign", Const(0, 1))
         inverted = Mux(sign, ~magnitude, magnitude)
         values: dict[str, Value] = {"value": Cat(inverted, sign)}
@@ -260,7 +261,7 @@ def _shifted(m: Module, field: Value, shift: Value, stage: int, max_shift: int) 
     high = min(low + PLACES_PER_STAGE, max_shift.bit_length())
     if high <= low:
         return field
-    most = min((1 << high) - (1 << low), max_shift)
-    result = Signal(len(field) + most, name=f"shifted_by_{most}")
-    m.d.comb += result.eq(field << Cat(Const(0, low), shift[low:high]))
+    moved = field << Cat(Const(0, low), shift[low:high])
+    result = Signal(len(moved), name=f"shifted_{stage}_places")
+    m.d.comb += result.eq(moved)
     return result

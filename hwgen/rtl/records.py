@@ -43,9 +43,10 @@ def operand_layout(alignment: Alignment, side: str) -> data.StructLayout:
     """Layout of an unpacked operand of side ``a`` or ``b``.
 
     ``exponent`` of the alignment's bias side includes the window's offset, so that the sum of the
-    two exponents is the product's left shift. ``zero`` says that the significand is zero (specials
-    included); ``trailing`` counts the zeros at its low end, so that whether a product has bits
-    under the window is known without looking at them: trailing zeros of a product add up.
+    two exponents is the product's left shift. ``zero`` says zero or NaN, ``special`` infinite or
+    NaN; the significand is zero for all three. ``trailing`` counts the zeros at the significand's
+    low end, so that whether a product has bits under the window is known without looking at them:
+    trailing zeros of a product add up.
     """
     operand: Operand = getattr(alignment, side)
     if operand.twos_complement:
@@ -60,10 +61,8 @@ def operand_layout(alignment: Alignment, side: str) -> data.StructLayout:
         members["zero"] = unsigned(1)
     if alignment.can_drop and operand.trailing_bits:
         members["trailing"] = unsigned(operand.trailing_bits)
-    if operand.has_nan:
-        members["nan"] = unsigned(1)
-    if operand.has_inf:
-        members["inf"] = unsigned(1)
+    if operand.has_nan or operand.has_inf:
+        members["special"] = unsigned(1)
     return data.StructLayout(members)
 
 

@@ -73,7 +73,9 @@ class Net:
 
 
 ZEROS = "0"  # the name of nets that are constant zero
-LEAF_SIDE = 4  # lanes up to which parts stand side by side; more are halved (a simulator takes time for
+LEAF_SIDE = (
+    4  # lanes up to which parts stand side by side; more are halved (a simulator takes time for
+)
 # every level of hierarchy that slices words, a reader for every part)
 
 

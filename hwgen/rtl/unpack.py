@@ -135,7 +135,7 @@ class Unpacker(wiring.Component):
             "exponent": exponent,
             "sign": sign,
             "nan": nan,
-            "inf": special & ~nan,
+            "special": special,
         }
 
     def _magnitude_fields(self, m: Module) -> dict[str, Value]:
@@ -165,8 +165,10 @@ class Unpacker(wiring.Component):
     def _completed(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
         """Add what the array wants to know of the significand, and the window's offset."""
         significand = fields["significand"]
+        # Infinities have no significand either; NaN is zero and special at once.
         zero = Signal()
-        m.d.comb += zero.eq(significand == 0)
+        infinite = fields["special"] & ~fields["nan"] if "special" in fields else Const(0, 1)
+        m.d.comb += zero.eq((significand == 0) & ~infinite)
         trailing = Signal(range(self._operand.significand_bits))
         for position in reversed(range(self._operand.significand_bits)):
             with m.If(significand[position]):
