@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from importlib import metadata
 
 from hwgen import __version__
@@ -34,6 +35,8 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _SUFFIX = re.compile(r"\$\d+")
 _REPEATED = re.compile(r"\{ ([^{}]+) \}")
 _CLOCKED = re.compile(r"^  always @\(posedge clk\)\n((?:    .*\n)+)", re.MULTILINE)
+_NUMBERED = re.compile(r"\b_\d+_\b")
+_NUMBERED_WIRE = re.compile(r"^  assign (_\d+_) = (.*);$", re.MULTILINE)
 _ZEROED_MEMORY = re.compile(
     r"^  initial begin\n(?:    (?P<name>\w+)\[\d+\] = (?P<zero>\d+'h0+);\n)+  end\n", re.MULTILINE
 )
@@ -120,7 +123,25 @@ def _one_clocked_block(module: str) -> str:
     if len(statements) < 2:
         return module
     block = "  always @(posedge clk) begin\n" + "".join(statements) + "  end\n"
-    return _CLOCKED.sub("", module).replace("endmodule\n", f"{block}endmodule\n")
+    module = _CLOCKED.sub("", module).replace("endmodule\n", f"{block}endmodule\n")
+    return _inline(module)
+
+
+def _inline(module: str) -> str:
+    """Write a register's next value where the register is, if only a numbered wire is between.
+
+    Wire and register are equally wide, so the expression means the same in both places.
+    """
+    uses = Counter(_NUMBERED.findall(module))
+    values = dict(_NUMBERED_WIRE.findall(module))
+    for name in values:
+        # Declared, assigned and used once each.
+        if uses[name] != 3 or f" <= {name};\n" not in module:
+            continue
+        module = module.replace(f"  assign {name} = {values[name]};\n", "")
+        module = re.sub(rf"^  wire (\[\d+:0\] )?{name};\n", "", module, flags=re.MULTILINE)
+        module = module.replace(f" <= {name};\n", f" <= {values[name]};\n")
+    return module
 
 
 def _loop_over_memories(module: str) -> str:

@@ -50,7 +50,7 @@ class Normalisation:
 
     @property
     def digits(self) -> list[tuple[int, int]]:
-        """The shift distance's digits, a stage each, most significant first: lowest place, places."""
+        """Lowest place and places of the shift's digits, a stage each, most significant first."""
         places = self.max_shift.bit_length()
         stages = -(-places // PLACES_PER_STAGE)
         result = []

@@ -39,8 +39,8 @@ class Timing:
     row_interval : int
         Cycles between the rows of one block.
     block_interval : int
-        Least cycles between the last beats of consecutive blocks; a block of at least so many beats
-        never waits.
+        Least cycles between the last beats of consecutive blocks. A block of at least twice as many
+        beats as the array has rows never waits, neither for this nor for room in the output buffer.
     buffer_rows : int
         Rows that the output buffer holds.
     """

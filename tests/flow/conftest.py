@@ -19,7 +19,7 @@ PORTS = (
 
 # Two instances of one multiply-accumulate, so that the hierarchy matters.
 VERILOG = """
-module lane(input clk, input clear, input [7:0] a, input [7:0] b, output reg [19:0] sum);
+module tiny_pe(input clk, input clear, input [7:0] a, input [7:0] b, output reg [19:0] sum);
   reg [15:0] product;
   always @(posedge clk) begin
     product <= a * b;
@@ -29,8 +29,8 @@ endmodule
 module tiny(input aclk, input aresetn, input [7:0] s_axis_a_tdata, input s_axis_a_tvalid,
             input [7:0] s_axis_b_tdata, output [19:0] m_axis_c_tdata, output reg m_axis_c_tvalid);
   wire [19:0] x, y;
-  lane left(.clk(aclk), .clear(!aresetn), .a(s_axis_a_tdata), .b(s_axis_b_tdata), .sum(x));
-  lane right(.clk(aclk), .clear(!aresetn), .a(~s_axis_a_tdata), .b(s_axis_b_tdata), .sum(y));
+  tiny_pe left(.clk(aclk), .clear(!aresetn), .a(s_axis_a_tdata), .b(s_axis_b_tdata), .sum(x));
+  tiny_pe right(.clk(aclk), .clear(!aresetn), .a(~s_axis_a_tdata), .b(s_axis_b_tdata), .sum(y));
   assign m_axis_c_tdata = x ^ y;
   always @(posedge aclk) m_axis_c_tvalid <= s_axis_a_tvalid;
 endmodule

@@ -5,9 +5,12 @@ import shutil
 
 import pytest
 
+from hwgen.emit import generate
 from hwgen.errors import HwgenError, ToolError, UnsupportedError
 from hwgen.flow import synthesize
 from hwgen.flow.synth import Progress
+from hwgen.spec.datapath import Datapath
+from hwgen.spec.design import Design
 
 synth = pytest.mark.synth
 
@@ -41,7 +44,8 @@ def test_ecp5_reports_area_of_the_core_alone_and_fmax_of_every_seed(tiny_build):
     each = sorted(result.fmax_mhz for result in placement.seeds)
     assert [placement.min_mhz, placement.median_mhz, placement.max_mhz] == each
     assert placement.critical_path.delay_ns == pytest.approx(1000 / each[1], rel=0.01)
-    assert placement.used["MULT18X18D"] == 2
+    assert (placement.used["DSP"], placement.available["DSP"]) == (2, 28)
+    assert placement.used["FF"] == report.area.ff + report.harness.ff
     finished = [entry.step for entry in news if entry.finished]
     assert finished == [step.name for step in report.steps]
     assert len(finished) == 5
@@ -71,13 +75,30 @@ def test_a_named_device_sets_the_synthesis_too(tiny_build):
 
 
 @synth
-def test_flattening_first_changes_no_function_cell_of_a_small_core(tiny_build):
+def test_mapping_a_pe_once_or_by_itself_gives_the_same_registers_and_multipliers(tiny_build):
     pytest.importorskip("pyosys")
-    hierarchical = synthesize(tiny_build, "ecp5", place=False)
+    shared = synthesize(tiny_build, "ecp5", place=False)
     flat = synthesize(tiny_build, "ecp5", place=False, flat=True)
+    script = (tiny_build / "synth" / "ecp5" / "synth.ys").read_text()
+    assert "keep_hierarchy 1 tiny_pe" not in script
     assert flat.flat
-    assert flat.area.dsp == hierarchical.area.dsp
-    assert abs(flat.area.lut - hierarchical.area.lut) <= 16
+    assert not shared.flat
+    assert (flat.area.dsp, flat.area.ff) == (shared.area.dsp, shared.area.ff)
+    assert abs(flat.area.lut - shared.area.lut) <= 16
+
+
+@synth
+def test_the_parts_of_a_generated_array_are_mapped_once(tmp_path):
+    # Only names join emission and this flow: a part renamed there must not silently cost time.
+    pytest.importorskip("pyosys")
+    path = Datapath.parse(a="e4m3", acc="window:msb=5,lsb=-8,ovf=3", out="fp16")
+    generate(Design(datapath=path, rows=2, cols=2, name="square"), tmp_path / "build")
+    report = synthesize(tmp_path / "build", "ecp5", place=False)
+    script = (tmp_path / "build" / "synth" / "ecp5" / "synth.ys").read_text()
+    assert "keep_hierarchy 1 square_pe\n" in script
+    assert "keep_hierarchy 1 square_round" in script
+    assert report.area.lut > 0
+    assert report.digest == Design.load(tmp_path / "build").digest
 
 
 @synth
@@ -87,7 +108,7 @@ def test_what_does_not_fit_is_refused_and_leaves_no_report(tiny_build, monkeypat
     report.parent.mkdir(parents=True)
     report.write_text("of an earlier run")
     monkeypatch.setattr("hwgen.flow.synth.parse_utilisation", lambda log: {"ICESTORM_LC": 9000})
-    with pytest.raises(UnsupportedError, match="needs 9000 LUT but the largest device hx8k"):
+    with pytest.raises(UnsupportedError, match="needs 9000 LC but the largest device hx8k"):
         synthesize(tiny_build, "ice40")
     assert not report.exists()
 
@@ -119,11 +140,6 @@ def test_a_wrong_argument_is_refused_before_anything_is_written(tiny_build, opti
     with pytest.raises(HwgenError, match=message):
         synthesize(tiny_build, "ecp5", **options)
     assert not (tiny_build / "synth").exists()
-
-
-def test_a_target_that_only_counts_takes_no_frequency(tiny_build):
-    with pytest.raises(HwgenError, match="takes no frequency"):
-        synthesize(tiny_build, "xcup", freq_mhz=100)
 
 
 def test_a_folder_that_is_no_build_is_refused(tmp_path):

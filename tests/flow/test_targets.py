@@ -47,7 +47,7 @@ def test_the_smallest_device_that_fits_is_taken(used, device):
 
 def test_a_design_too_large_for_the_family_is_refused_with_both_numbers():
     with pytest.raises(
-        UnsupportedError, match="needs 9000 LUT but the largest device hx8k has 7680"
+        UnsupportedError, match="needs 9000 LC but the largest device hx8k has 7680"
     ):
         load_target("ice40").smallest({"ICESTORM_LC": 9000})
 

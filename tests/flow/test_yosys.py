@@ -9,7 +9,8 @@ from hwgen.flow.yosys import parse_counts, synthesis_script
 
 
 def script(**options) -> list[str]:
-    return synthesis_script("synth_x -y", sources=["a.v"], core="core", **options).splitlines()
+    text = synthesis_script("synth_x -y", sources=["a.v"], core="core", freq_mhz=200.0, **options)
+    return text.splitlines()
 
 
 def test_the_core_is_counted_before_the_harness_is_dissolved():
@@ -25,10 +26,16 @@ def test_without_a_harness_the_core_is_the_top_and_no_netlist_is_written():
     assert not any("netlist" in line or "counts_all" in line for line in lines)
 
 
-def test_flat_synthesis_flattens_the_core_before_mapping():
-    lines = script(flat=True)
-    assert lines.index("flatten core") < lines.index("synth_x -y -top core")
-    assert script().index("flatten core") > script().index("synth_x -y -top core")
+def test_shared_modules_are_mapped_by_themselves_and_then_dissolved():
+    lines = script(shared=["pe"])
+    kept = lines.index("setattr -mod -set keep_hierarchy 1 pe")
+    freed = lines.index("setattr -mod -unset keep_hierarchy pe")
+    flattened = [index for index, line in enumerate(lines) if line == "flatten core"]
+    assert kept < flattened[0] < lines.index("synth_x -y -top core") < freed < flattened[1]
+
+
+def test_the_requested_frequency_is_the_goal_of_mapping():
+    assert "scratchpad -set abc9.D 5000" in script()
 
 
 def test_counts_leave_out_what_is_no_cell(tmp_path):

