@@ -176,8 +176,8 @@ class FixedRounder(_Rounder):
 class FloatRounder(_Rounder):
     """Round to a floating-point format.
 
-    Stages: normalising left shift of the one's complement magnitude, one digit a stage, never past
-    the subnormals | round; overflow and specials follow without a register.
+    Stages: one's complement magnitude | normalising left shift, one digit a stage, never past the
+    subnormals | round; overflow and specials follow without a register.
     """
 
     def elaborate(self, platform: object) -> Module:
@@ -196,12 +196,13 @@ class FloatRounder(_Rounder):
             "distance": Const(0, max(1, spec.max_shift.bit_length())),
             "below_bound": Const(0, 1),
         }
+        fields = self._register(m, "taken", fields)
         for stage, (place, size) in enumerate(spec.digits):
             self._move(m, fields, place, size)
             fields = self._register(m, f"moved_{stage}", fields)
         fields = self._register(m, "rounded", self._round(m, fields))
         self._select(m, fields)
-        assert self.latency == len(spec.digits) + 1
+        assert self.latency == 1 + len(spec.digits) + 1
         return m
 
     def _move(self, m: Module, fields: dict[str, Value], place: int, size: int) -> None:

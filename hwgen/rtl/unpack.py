@@ -78,27 +78,21 @@ class Unpacker(wiring.Component):
         m = Module()
         fields = self._fixed_fields(m) if self._operand.twos_complement else self._fields(m)
         token: Value = self.token
-        for stage in range(self.latency - 1):
-            delayed = Signal(len(token), reset_less=True, name=f"token_{stage}")
+        if self.latency == 1:
+            fields = register_fields(m, fields, name="decoded")
+            delayed = Signal(len(token), reset_less=True, name="token_delayed")
             m.d.sync += delayed.eq(token)
             token = delayed
-        if self.latency == 2:
-            fields = register_fields(m, fields, name="decoded")
         if self._operand.normalised:
             fields = self._normalised(m, fields)
         if not self._operand.twos_complement:
             fields = self._completed(m, fields)
-        # Without an operand the record is cleared to a zero, by the registers' own reset.
         bubble = {name: Const(name == "zero", 1) for name in self._layout.members}
-        operand = Signal(self._layout, reset_less=True)
-        m.d.sync += operand.eq(pack(self._layout, fields))
-        with m.If(~token[0]):
-            m.d.sync += operand.eq(pack(self._layout, bubble))
-        m.d.comb += self.operand.eq(operand)
+        m.d.comb += self.operand.eq(pack(self._layout, bubble))
+        with m.If(token[0]):
+            m.d.comb += self.operand.eq(pack(self._layout, fields))
         if self._side == TOKEN_SIDE:
-            last = Signal(reset_less=True)
-            m.d.sync += last.eq(token[1])
-            m.d.comb += self.last.eq(last)
+            m.d.comb += self.last.eq(token[1])
         return m
 
     def _fixed_fields(self, m: Module) -> dict[str, Value]:

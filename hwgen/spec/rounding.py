@@ -94,7 +94,7 @@ def rounding_stages(datapath: Datapath) -> int:
         return 0
     if isinstance(out, FixedPoint):
         return 1
-    return len(normalise(datapath).digits) + 1
+    return 1 + len(normalise(datapath).digits) + 1
 
 
 def rounder_columns(datapath: Datapath, cols: int) -> int:

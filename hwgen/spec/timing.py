@@ -59,8 +59,11 @@ class Timing:
 
 
 def unpack_stages(alignment: Alignment) -> int:
-    """Latency of the unpackers: a second stage normalises where either operand needs it."""
-    return 2 if alignment.a.normalised or alignment.b.normalised else 1
+    """Latency of the unpackers: none, or a register before normalising where an operand needs it.
+
+    What they hand out goes into the operand registers of the mesh.
+    """
+    return 1 if alignment.a.normalised or alignment.b.normalised else 0
 
 
 def shift_stages(alignment: Alignment) -> int:
