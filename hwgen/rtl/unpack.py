@@ -5,7 +5,7 @@ The array between the edges knows nothing of formats; a new format is a new func
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -55,6 +55,9 @@ class Unpacker(wiring.Component):
         self._side = side
         self._operand = getattr(self._alignment, side)
         self._layout = operand_layout(self._alignment, side)
+        # One side's exponents include the window's offset.
+        biased = side == self._alignment.bias_side
+        self._offset = self._alignment.min_distance + self._alignment.below if biased else 0
         members = {
             "bits": In(self._format.width),
             "token": In(A_TOKEN_BITS if side == TOKEN_SIDE else B_TOKEN_BITS),
@@ -121,9 +124,10 @@ class Unpacker(wiring.Component):
         else:
             m.d.comb += [special.eq(field.all() & fraction.all()), nan.eq(special)]
         significand = Signal(fmt.precision)
-        exponent = Signal(fmt.exponent_bits)
         with m.If(~special):
-            m.d.comb += [significand.eq(Cat(fraction, normal)), exponent.eq(field - normal)]
+            m.d.comb += significand.eq(Cat(fraction, normal))
+        # One adder: the subnormals' exponent, that of field 1, is a constant.
+        exponent = Mux(normal, field + (self._offset - 1), self._offset)
         return {
             "significand": significand,
             "exponent": exponent,
@@ -140,7 +144,8 @@ class Unpacker(wiring.Component):
         if fmt.signed:
             m.d.comb += sign.eq(self.bits[-1])
         m.d.comb += significand.eq(Mux(sign, -self.bits, self.bits))
-        return {"significand": significand, "exponent": Const(0, 0), "sign": sign}
+        exponent = Const(self._offset, Shape.cast(range(self._offset, self._offset + 1)))
+        return {"significand": significand, "exponent": exponent, "sign": sign}
 
     def _normalised(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
         """Move the leading one to the top; the exponent's origin lies that much lower."""
@@ -152,12 +157,11 @@ class Unpacker(wiring.Component):
                 m.d.comb += leading.eq(position)
         moved = Signal(bits)
         m.d.comb += moved.eq(significand << (bits - 1 - leading)[: len(leading)])
-        exponent = Signal(self._operand.exponent_bits)
-        m.d.comb += exponent.eq(fields["exponent"] + leading)
+        exponent = fields["exponent"] + leading
         return fields | {"significand": moved, "exponent": exponent}
 
     def _completed(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
-        """Add what the array wants to know of the significand, and the window's offset."""
+        """Add what the array wants to know of the significand."""
         significand = fields["significand"]
         # Infinities have no significand either; NaN is zero and special at once.
         zero = Signal()
@@ -167,8 +171,4 @@ class Unpacker(wiring.Component):
         for position in reversed(range(self._operand.significand_bits)):
             with m.If(significand[position]):
                 m.d.comb += trailing.eq(position)
-        result = fields | {"zero": zero, "trailing": trailing}
-        if self._side == self._alignment.bias_side:
-            offset = self._alignment.min_distance + self._alignment.below
-            result["exponent"] = fields["exponent"] + offset
-        return result
+        return fields | {"zero": zero, "trailing": trailing}
