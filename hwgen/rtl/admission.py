@@ -137,9 +137,14 @@ class Admission(wiring.Component):
         Decided a cycle ahead, so that the answer is a register.
         """
         credits = Signal(range(self._buffer_rows + 1), init=self._buffer_rows)
-        next_credits = Signal.like(credits)
-        m.d.comb += next_credits.eq(credits + self.row_taken - Mux(self.block_end, self._rows, 0))
-        m.d.sync += credits.eq(next_credits)
+        available = Signal(range(self._buffer_rows + 2))
+        m.d.comb += available.eq(credits + self.row_taken)
+        m.d.sync += credits.eq(available - Mux(self.block_end, self._rows, 0))
+        # After an end the drain chains are busy, and its credits are gone before they are free; an
+        # array of one row may have ends in consecutive cycles.
+        needed = self._rows
+        if self._block_interval == 1:
+            needed = Mux(self.block_end, 2 * self._rows, self._rows)
         free = Signal()
         if self._block_interval == 1:
             m.d.comb += free.eq(1)
@@ -154,5 +159,5 @@ class Admission(wiring.Component):
             with m.Elif(interval_left != 0):
                 m.d.sync += interval_left.eq(interval_left - 1)
         may_end = Signal()
-        m.d.sync += may_end.eq(free & (next_credits >= self._rows))
+        m.d.sync += may_end.eq(free & (available >= needed))
         return may_end

@@ -86,8 +86,8 @@ def normalise(datapath: Datapath) -> Normalisation:
 def rounding_stages(datapath: Datapath) -> int:
     """Latency of a rounder in cycles; what follows its last register goes into the output buffer.
 
-    Raw results take 0, fixed-point results 1 (round; then saturate); floating-point results take
-    the stages of the normalising shift and 1 (round; then overflow and specials).
+    Raw results take 0, fixed-point results 1 (round; then saturate); floating-point results take 1
+    (register the input), the normalising shift's stages and 1 (round; then overflow and specials).
     """
     out: Format | None = datapath.out
     if out is None:

@@ -62,7 +62,7 @@ def test_the_longest_shift_ends_at_the_subnormals_or_past_the_last_bit(datapath)
 
 
 @pytest.mark.parametrize(
-    ("out", "stages"), [("raw", 0), ("int8", 1), ("fixed:4,4", 1), ("fp32", 3), ("float:2,1", 3)]
+    ("out", "stages"), [("raw", 0), ("int8", 1), ("fixed:4,4", 1), ("fp32", 4), ("float:2,1", 4)]
 )
 def test_a_rounder_takes_the_stages_of_its_kind(out, stages):
     datapath = Datapath.parse(a="bf16", acc="window:msb=5,lsb=-30,ovf=9", out=out)

@@ -27,7 +27,7 @@ def design_of(name: str, rows: int, cols: int) -> Design:
 
 
 @pytest.mark.parametrize(
-    ("name", "unpack", "summand"), [("bf16", 1, 3), ("e4m3", 1, 3), ("int8", 1, 1), ("mixed", 2, 3)]
+    ("name", "unpack", "summand"), [("bf16", 0, 3), ("e4m3", 0, 3), ("int8", 0, 1), ("mixed", 1, 3)]
 )
 def test_stages_of_the_usual_datapaths(name, unpack, summand):
     spec = align(Datapath.parse(**PATHS[name]))
