@@ -153,6 +153,8 @@ class _Simulation:
             raise SpecError(f"unknown simulator {simulator!r}; known are {', '.join(SIMULATORS)}")
         self.tool, self._environment = _find(simulator)
         self.folder = build.folder / "sim" / simulator
+        if simulator == "verilator":
+            _refuse_white_space(self.folder.resolve())
         self._build = build
         self._simulator = simulator
         self._waves = waves
@@ -307,9 +309,19 @@ def _find(simulator: str) -> tuple[str, dict[str, str]]:
     if shutil.which("perl") is None:
         raise ToolError("Verilator needs the program perl", hint="apt-get install perl")
     root = Path(spec.origin).parent
+    _refuse_white_space(root)
     environment["VERILATOR_ROOT"] = str(root)
     environment["PATH"] = os.pathsep.join([str(root / "bin"), environment.get("PATH", os.defpath)])
     return f"verilator {importlib.metadata.version('verilator')}", environment
+
+
+def _refuse_white_space(path: Path) -> None:
+    """Verilator's own scripts and the makefiles it writes fall apart over a blank in a path."""
+    if any(character.isspace() for character in str(path)):
+        raise ToolError(
+            f"Verilator cannot work with white space in a path, and {str(path)!r} has some",
+            hint="move the folder, or use --simulator icarus",
+        )
 
 
 def _check_libpython() -> None:

@@ -253,3 +253,14 @@ def test_a_missing_tool_says_what_to_install(
     assert (code, out) == (1, "")
     assert re.search(message, err)
     assert err.count("\n") == 1
+
+
+def test_verilator_says_that_it_cannot_bear_white_space(int8, capsys, tmp_path):
+    folder = tmp_path / "my build"
+    shutil.copytree(int8.folder, folder, ignore=shutil.ignore_patterns("sim"))
+    code, out, err = run(["simulate", folder, "--simulator", "verilator"], capsys)
+    assert (code, out) == (1, "")
+    assert "Verilator cannot work with white space in a path" in err
+    assert "use --simulator icarus" in err
+    assert err.count("\n") == 1
+    assert not (folder / "sim").exists()
