@@ -50,7 +50,6 @@ def generate(design: Design, path: str | Path, *, force: bool = False) -> dict[s
     """
     path = Path(path)
     keep = _check(path, design, force=force)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _folder_aside(path) as aside:
         files = _write(design, aside)
         record = manifest(design, files)
@@ -78,7 +77,13 @@ def _check(path: Path, design: Design, *, force: bool) -> bool:
 
 @contextmanager
 def _folder_aside(path: Path) -> Iterator[Path]:
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        # The user named the build folder, not the one beside it.
+        reason = f"cannot write the build folder: {error.strerror}"
+        raise type(error)(error.errno, reason, str(path)) from None
     try:
         aside.chmod(0o755)
         yield aside
