@@ -262,10 +262,10 @@ def _print_summary(result: Any, *, output: Path | None, unrelated: bool) -> None
         ("result", f"{result.m * result.n} elements, {verdict}"),
     ]
     if result.waves is not None:
-        lines.append(("waves", result.waves))
+        lines.append(("waves", _shown(result.waves)))
     if output is not None and result.ok:
         lines.append(("C", output))
-    lines.append(("report", result.report))
+    lines.append(("report", _shown(result.report)))
     print_pairs(lines)
     for wrong in result.mismatches:
         click.echo(
@@ -285,5 +285,11 @@ def _complaint(result: Any) -> str:
     first = result.mismatches[0]
     return (
         f"{result.mismatch_count} of {result.m * result.n} elements differ from the model,"
-        f" the first at C[{first.row}, {first.col}]; {seed}, report in {result.report}"
+        f" the first at C[{first.row}, {first.col}]; {seed}, report in {_shown(result.report)}"
     )
+
+
+def _shown(path: Path) -> Path:
+    """A path as short as it can be typed from here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
