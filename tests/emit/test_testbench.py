@@ -37,6 +37,40 @@ def test_it_passes_on_every_kind_of_design(design, icarus, tmp_path):
     assert re.fullmatch(r"PASS: \d+ rows of \d+ beats, bit for bit, in \d+ cycles", line)
 
 
+# Formats and windows at the ends of what can be asked for.
+EXTREMES = (
+    {"a": "fp32", "acc": "exact"},
+    {"a": "int:64", "acc": "int:140", "out": "int:64"},
+    {"a": "uint:1", "acc": "int:8"},
+    {"a": "float:2,1", "acc": "exact:terms=2", "out": "float:11,52"},
+    {
+        "a": "fp64",
+        "b": "int4",
+        "acc": "window:msb=0,lsb=-3,ovf=0,overflow=saturate,round=even",
+        "out": "uint:3",
+    },
+    {"a": "ufixed:0,8", "b": "fixed:8,0", "acc": "window:msb=20,lsb=-4,ovf=1,overflow=wrap"},
+    {"a": "e4m3", "acc": "window:msb=-200,lsb=-210,ovf=3", "out": "fp16"},
+    {"a": "bf16", "acc": "window:msb=300,lsb=280,ovf=2", "out": "e5m2"},
+    {"a": "tf32", "b": "uint:63", "acc": "window:msb=10,lsb=10,ovf=1,overflow=wrap"},
+    {"a": "float:3,30", "acc": "window:msb=2,lsb=-40,ovf=6", "out": "raw"},
+)
+
+
+@pytest.mark.parametrize("names", EXTREMES, ids=lambda names: f"{names['a']}-{names['acc']}")
+def test_it_passes_on_extreme_datapaths(names, icarus, tmp_path):
+    design = Design(datapath=Datapath.parse(**names), rows=2, cols=3)
+    generate(design, tmp_path / "build")
+    assert run(tmp_path / "build", icarus)[-1].startswith("PASS")
+
+
+@pytest.mark.slow
+def test_it_passes_on_the_widest_exact_accumulator(icarus, tmp_path):
+    design = Design(datapath=Datapath.parse(a="fp64", acc="exact"), rows=1, cols=1)
+    generate(design, tmp_path / "build")
+    assert run(tmp_path / "build", icarus)[-1].startswith("PASS")
+
+
 def test_it_passes_on_a_larger_array(icarus, tmp_path):
     generate(Design(datapath=BF16, rows=8, cols=8), tmp_path / "build")
     assert run(tmp_path / "build", icarus)[-1].startswith("PASS")
