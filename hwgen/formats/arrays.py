@@ -18,6 +18,7 @@ __all__ = [
     "as_float64",
     "as_patterns",
     "count_leading_zeros",
+    "refuse_nan",
     "round_right_shift",
     "split_float64",
 ]
@@ -171,3 +172,13 @@ def round_right_shift(
     rest |= sticky | (vanished & (values != 0))
     up = guard & (rest | ((kept & one) != 0))
     return kept + up.astype(np.uint64), guard | rest
+
+
+def refuse_nan(nan: np.ndarray, name: str) -> None:
+    """Raise FormatError if any value is NaN, for the format ``name`` that has none."""
+    count = int(np.count_nonzero(nan))
+    if count:
+        raise FormatError(
+            f"{count} of {nan.size} values are NaN, which {name} does not have;"
+            " remove them or choose a format that has"
+        )

@@ -123,7 +123,7 @@ def _parse_float(words: Words) -> Float:
         words,
         positional=2,
         options=("specials", "overflow"),
-        usage="float:E,F[,specials=ieee|nan][,overflow=infinity|saturate|nan]",
+        usage="float:E,F[,specials=ieee|nan|none][,overflow=infinity|saturate|nan]",
     )
     return Float(
         exponent_bits=_number(words, 0, "exponent bits"),

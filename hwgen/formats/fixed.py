@@ -13,6 +13,7 @@ from hwgen.formats.arrays import (
     as_float64,
     as_patterns,
     count_leading_zeros,
+    refuse_nan,
     round_right_shift,
     split_float64,
 )
@@ -186,12 +187,7 @@ class FixedPoint(Format):
 
     def from_float(self, values: np.ndarray) -> np.ndarray:
         parts = split_float64(as_float64(values, self))
-        count = int(np.count_nonzero(parts.nan))
-        if count:
-            raise FormatError(
-                f"{count} of {parts.nan.size} values are NaN, which {self.name} does not have;"
-                " remove them or choose a floating-point format"
-            )
+        refuse_nan(parts.nan, self.name)
         bits = self.pack(parts.sign, parts.significand, parts.exponent).bits
         infinity = np.where(
             parts.sign, np.uint64(self.infinity_bits(True)), np.uint64(self.infinity_bits(False))

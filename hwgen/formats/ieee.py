@@ -1,4 +1,4 @@
-"""Binary floating point: the IEEE 754 family and OCP's 8-bit formats (OFP8 v1.0).
+"""Binary floating point: the IEEE 754 family and OCP's small formats (OFP8 v1.0, MX v1.0).
 
 A pattern is sign, biased exponent and fraction, from the top; a zero exponent field holds zero and
 the subnormals.
@@ -18,6 +18,7 @@ from hwgen.formats.arrays import (
     as_float64,
     as_patterns,
     count_leading_zeros,
+    refuse_nan,
     round_right_shift,
     split_float64,
 )
@@ -34,11 +35,12 @@ class Specials(enum.Enum):
     """Which patterns stand for infinities and NaN.
 
     ``IEEE``: the all-ones exponent. ``NAN_ONLY``: only the pattern of all ones (either sign) is NaN
-    and there is no infinity, OCP's "FN".
+    and there is no infinity, OCP's "FN". ``NONE``: every pattern is a number.
     """
 
     IEEE = "ieee"
     NAN_ONLY = "nan"
+    NONE = "none"
 
 
 class FloatOverflow(enum.Enum):
@@ -52,6 +54,7 @@ class FloatOverflow(enum.Enum):
 ALLOWED_OVERFLOW = {  # the first is the default
     Specials.IEEE: (FloatOverflow.INFINITY, FloatOverflow.SATURATE),
     Specials.NAN_ONLY: (FloatOverflow.SATURATE, FloatOverflow.NAN),
+    Specials.NONE: (FloatOverflow.SATURATE,),
 }
 
 
@@ -78,6 +81,9 @@ NAMED_FLOATS = (
     NamedFloat(
         "e5m2", 5, 2, Specials.IEEE, "OCP 8-bit float with infinities, largest finite 57344"
     ),
+    NamedFloat("e3m2", 3, 2, Specials.NONE, "OCP 6-bit float, numbers only, saturates at 28"),
+    NamedFloat("e2m3", 2, 3, Specials.NONE, "OCP 6-bit float, numbers only, saturates at 7.5"),
+    NamedFloat("e2m1", 2, 1, Specials.NONE, "OCP 4-bit float, numbers only, saturates at 6"),
 )
 _NAME_OF = {(e.exponent_bits, e.fraction_bits, e.specials): e.name for e in NAMED_FLOATS}
 
@@ -96,7 +102,7 @@ class Float(Format):
         Which patterns stand for infinities and NaN.
     overflow : FloatOverflow, optional
         What a too large result becomes: with IEEE specials INFINITY (default) or SATURATE, with
-        NAN_ONLY specials SATURATE (default) or NAN.
+        NAN_ONLY specials SATURATE (default) or NAN, without specials SATURATE.
 
     Raises
     ------
@@ -154,7 +160,7 @@ class Float(Format):
 
     @property
     def has_nan(self) -> bool:
-        return True
+        return self.specials is not Specials.NONE
 
     @property
     def precision(self) -> int:
@@ -179,7 +185,7 @@ class Float(Format):
         """Pattern of the largest finite number, sign clear."""
         if self.specials is Specials.IEEE:
             return self._exponent_mask - 1
-        return self._sign_bit - 2
+        return self._sign_bit - (2 if self.has_nan else 1)
 
     @property
     def max_finite(self) -> Fraction:
@@ -189,7 +195,7 @@ class Float(Format):
     def nan_bits(self) -> int:
         if self.specials is Specials.IEEE:
             return self._exponent_mask | 1 << (self.fraction_bits - 1)  # quiet
-        return self._sign_bit - 1
+        return self._sign_bit - 1 if self.has_nan else 0
 
     @property
     def _sign_bit(self) -> int:
@@ -222,7 +228,7 @@ class Float(Format):
         if field == (1 << self.exponent_bits) - 1:
             if self.specials is Specials.IEEE:
                 return Number(Kind.NAN if fraction else Kind.INFINITE, sign)
-            if fraction == (1 << self.fraction_bits) - 1:
+            if self.has_nan and fraction == (1 << self.fraction_bits) - 1:
                 return Number(Kind.NAN, sign)
         if field == 0:
             return Number(Kind.FINITE, sign, fraction, self.min_exponent)
@@ -319,6 +325,8 @@ class Float(Format):
 
     def from_float(self, values: np.ndarray) -> np.ndarray:
         parts = split_float64(as_float64(values, self))
+        if not self.has_nan:
+            refuse_nan(parts.nan, self.name)
         bits = self.pack(parts.sign, parts.significand, parts.exponent).bits
         infinity = np.where(
             parts.sign, np.uint64(self.infinity_bits(True)), np.uint64(self.infinity_bits(False))

@@ -121,7 +121,7 @@ class Unpacker(wiring.Component):
         nan = Signal()
         if fmt.specials is Specials.IEEE:
             m.d.comb += [special.eq(field.all()), nan.eq(special & fraction.any())]
-        else:
+        elif fmt.specials is Specials.NAN_ONLY:
             m.d.comb += [special.eq(field.all() & fraction.all()), nan.eq(special)]
         significand = Signal(fmt.precision)
         with m.If(~special):

@@ -53,6 +53,8 @@ EXTREMES = (
     {"a": "e4m3", "acc": "window:msb=-200,lsb=-210,ovf=3", "out": "fp16"},
     {"a": "bf16", "acc": "window:msb=300,lsb=280,ovf=2", "out": "e5m2"},
     {"a": "tf32", "b": "uint:63", "acc": "window:msb=10,lsb=10,ovf=1,overflow=wrap"},
+    {"a": "e2m1", "b": "e4m3", "acc": "exact"},
+    {"a": "e3m2", "b": "e2m3", "acc": "window:msb=3,lsb=-3,ovf=2,round=even", "out": "e2m1"},
     {"a": "float:3,30", "acc": "window:msb=2,lsb=-40,ovf=6", "out": "raw"},
 )
 

@@ -88,7 +88,8 @@ def test_the_catalogue_lists_every_name_and_family_with_a_description() -> None:
     entries = known_formats()
     names = [entry.name for entry in entries]
     assert names[:7] == ["fp64", "fp32", "tf32", "bf16", "fp16", "e4m3", "e5m2"]
-    assert names[7:] == ["float:E,F", "int:N", "uint:N", "fixed:I,F", "ufixed:I,F"]
+    assert names[7:10] == ["e3m2", "e2m3", "e2m1"]
+    assert names[10:] == ["float:E,F", "int:N", "uint:N", "fixed:I,F", "ufixed:I,F"]
     assert all(entry.description and "\n" not in entry.description for entry in entries)
     for name in names:
         parse_format(re.sub(r"[A-Z]", "4", name))
@@ -112,7 +113,7 @@ def test_the_catalogue_lists_every_name_and_family_with_a_description() -> None:
         ("float:8", "^'float:8' is malformed; write float:E,F"),
         ("float:8,x", "^fraction bits of 'float:8,x' is 'x'; it must be a decimal integer$"),
         ("float:12,3", "^a float has 12 exponent bits; allowed is 2 to 11$"),
-        ("float:8,7,specials=inf", "has specials=inf; allowed is ieee, nan$"),
+        ("float:8,7,specials=inf", "has specials=inf; allowed is ieee, nan, none$"),
         ("int", "^'int' is malformed; write int:N$"),
         ("int8:9", "^'int8:9' is malformed; write int:N$"),
         ("int8:overflow=wrap", "^'int8:overflow=wrap' has no option 'overflow'; write int:N$"),

@@ -233,7 +233,7 @@ def test_infinities_saturate_and_nan_is_refused_or_flagged() -> None:
         assert fmt.from_float(np.array([np.inf, -np.inf])).tolist() == [largest, least]
         message = (
             f"2 of 3 values are NaN, which {name} does not have;"
-            " remove them or choose a floating-point format"
+            " remove them or choose a format that has"
         )
         with pytest.raises(FormatError, match=f"^{re.escape(message)}$"):
             fmt.from_float(np.array([np.nan, 1.0, np.nan]))

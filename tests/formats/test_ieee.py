@@ -23,6 +23,9 @@ LIBRARY_TYPES = {
     "e5m2": ml_dtypes.float8_e5m2,
     "float:4,3": ml_dtypes.float8_e4m3,
     "float:3,4": ml_dtypes.float8_e3m4,
+    "e3m2": ml_dtypes.float6_e3m2fn,
+    "e2m3": ml_dtypes.float6_e2m3fn,
+    "e2m1": ml_dtypes.float4_e2m1fn,
 }
 TINY = (  # small enough to take every pattern through the exact route
     "e4m3",
@@ -35,6 +38,10 @@ TINY = (  # small enough to take every pattern through the exact route
     "float:3,2,specials=nan,overflow=nan",
     "float:6,1",
     "float:11,1",
+    "e3m2",
+    "e2m3",
+    "e2m1",
+    "float:4,3,specials=none",
 )
 SMALL = (
     *TINY,

@@ -164,7 +164,15 @@ def test_the_exact_window_loses_nothing_over_its_terms(fmt):
 @pytest.mark.parametrize(
     ("fmt", "width"),
     # arithmetic.md section 3
-    [("e4m3", 49), ("e5m2", 77), ("fp16", 93), ("bf16", 535), ("fp32", 567), ("fp64", 4209)],
+    [
+        ("e2m1", 21),
+        ("e4m3", 49),
+        ("e5m2", 77),
+        ("fp16", 93),
+        ("bf16", 535),
+        ("fp32", 567),
+        ("fp64", 4209),
+    ],
 )
 def test_exact_windows_have_the_widths_of_the_definition(fmt, width):
     assert Datapath.parse(a=fmt, acc="exact:terms=4096").window.width == width

@@ -108,6 +108,8 @@ SMALL_PAIRS = [
     ("uint4", "int4"),
     ("fixed:2,3", "uint3"),
     ("int4", "float:3,2"),
+    ("e2m1", "e2m1"),
+    ("e2m1", "e3m2"),
     ("float:3,2", "float:2,1"),
 ]
 INTEGER_WINDOWS = {

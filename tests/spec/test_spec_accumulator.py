@@ -119,7 +119,15 @@ def test_the_smallest_windows_exist(window, width, summand_bits):
 @pytest.mark.parametrize(
     ("name", "width"),
     # arithmetic.md section 3, for 4096 terms
-    [("e4m3", 49), ("e5m2", 77), ("fp16", 93), ("bf16", 535), ("fp32", 567), ("fp64", 4209)],
+    [
+        ("e2m1", 21),
+        ("e4m3", 49),
+        ("e5m2", 77),
+        ("fp16", 93),
+        ("bf16", 535),
+        ("fp32", 567),
+        ("fp64", 4209),
+    ],
 )
 def test_exact_windows_have_the_widths_of_the_definition(name, width):
     fmt = parse_format(name)
