@@ -134,7 +134,7 @@ def _print_summary(design: Design, folder: Path) -> None:
             ("  accumulator", register),
             ("  array", f"{design.rows} x {design.cols}, {design.rows * design.cols} MACs a cycle"),
             ("  latency", latency),
-            ("  full rate", f"blocks of K >= {cycles.block_interval}"),
+            ("  full rate", f"blocks of K >= {cycles.full_rate_block}"),
             ("  digest", design.digest[:16]),
         ]
     )

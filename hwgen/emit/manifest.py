@@ -77,7 +77,7 @@ def _timing(design: Design) -> dict[str, int]:
         "first_result": when.first_result,
         "row_interval": when.row_interval,
         "block_interval": when.block_interval,
-        "full_rate_block": 2 * design.rows,
+        "full_rate_block": when.full_rate_block,
         "buffer_rows": when.buffer_rows,
         "macs_per_cycle": design.rows * design.cols,
     }

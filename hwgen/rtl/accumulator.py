@@ -6,7 +6,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.records import partial_layout, special_members, summand_layout, value_bits
+from hwgen.rtl.records import (
+    left_register,
+    partial_layout,
+    special_members,
+    summand_layout,
+    value_bits,
+)
 from hwgen.spec.accumulator import Overflow
 from hwgen.spec.alignment import Alignment
 from hwgen.spec.timing import SUM_LATENCY
@@ -74,7 +80,7 @@ class WindowAccumulator(wiring.Component):
         if spec.window.overflow is Overflow.SATURATE:
             value, left = _saturated(m, total, width)
         else:
-            left = _differ(acc[width - 1 :])
+            left = left_register(acc, width)
         exceeds = self.summand.exceeds if "exceeds" in self.summand.shape().members else Const(0, 1)
         events["overflow"] = left | exceeds
         for name in ("inexact", *special_members(spec)):
@@ -97,17 +103,10 @@ class WindowAccumulator(wiring.Component):
         return m
 
 
-def _differ(bits: Value) -> Value:
-    """Whether bits that should all equal the sign do not."""
-    if len(bits) == 2:
-        return bits[0] ^ bits[1]
-    return bits.any() & ~bits.all()
-
-
 def _saturated(m: Module, total: Value, width: int) -> tuple[Signal, Signal]:
     """Clamp the sum to the register's range; also returns whether it had to be."""
     left = Signal(name="sum_leaves")
-    m.d.comb += left.eq(_differ(total[width - 1 :]))
+    m.d.comb += left.eq(left_register(total, width))
     clamped = Signal(signed(width))
     highest = (1 << (width - 1)) - 1
     m.d.comb += clamped.eq(Mux(left, Mux(total[-1], -highest - 1, highest), total))

@@ -57,6 +57,7 @@ class Core(Structural):
     """
 
     has_reset = True
+    definition = "core"
 
     def __init__(self, design: Design) -> None:
         self._design = design
@@ -84,11 +85,6 @@ class Core(Structural):
         super().__init__(members)
 
     @property
-    def definition(self) -> str:
-        """Name of the emitted module."""
-        return "core"
-
-    @property
     def timing(self) -> Timing:
         """Latency and throughput of the core."""
         return timing(self._design)
@@ -96,7 +92,7 @@ class Core(Structural):
     @property
     def structure(self) -> Structure:
         """From the input streams to the output stream."""
-        structure = Structure({}, {}, [])
+        structure = Structure()
         admission = self._inputs(structure)
         mesh = self._edges(structure, admission)
         self._mesh(structure, mesh)

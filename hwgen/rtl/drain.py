@@ -58,14 +58,14 @@ class RowTokens(wiring.Component):
         m = Module()
         row: Value = self.block_end
         if self._rows > 1:
-            # Half-cycles left: even counts mark rows, one every two cycles.
+            # Cycles left to the block's last row: rows come at every odd count, two cycles apart.
             left = Signal(range(2 * self._rows - 1))
             with m.If(self.block_end):
                 m.d.sync += left.eq(2 * (self._rows - 1))
             with m.Elif(left != 0):
                 m.d.sync += left.eq(left - 1)
             row = Signal()
-            m.d.comb += row.eq(self.block_end | ((left != 0) & left[0]))
+            m.d.comb += row.eq(self.block_end | left[0])
         under_way = Signal(self._latency)
         m.d.sync += under_way.eq(Cat(row, under_way))
         write = under_way[-1]

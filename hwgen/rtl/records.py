@@ -11,6 +11,7 @@ from hwgen.spec.accumulator import Overflow
 from hwgen.spec.alignment import Alignment, Operand
 
 __all__ = [
+    "left_register",
     "operand_layout",
     "partial_layout",
     "pack",
@@ -117,6 +118,14 @@ def value_bits(alignment: Alignment) -> int:
     if alignment.window.overflow is Overflow.SATURATE:
         return alignment.window.width
     return alignment.sum_bits
+
+
+def left_register(value: Value, width: int) -> Value:
+    """Whether a sum is no value of a register of ``width`` bits: its top bits are not all equal."""
+    top = value[width - 1 :]
+    if len(top) == 2:
+        return top[0] ^ top[1]
+    return top.any() & ~top.all()
 
 
 def pack(layout: data.StructLayout, values: Mapping[str, Value]) -> data.View:

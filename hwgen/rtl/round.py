@@ -8,16 +8,15 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.formats.fixed import FixedPoint
 from hwgen.formats.ieee import Float
-from hwgen.rtl.records import partial_layout, register_fields
+from hwgen.rtl.records import left_register, partial_layout, register_fields
 from hwgen.spec.accumulator import Overflow
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.rounding import normalise, rounding_stages
 
-__all__ = ["INEXACT", "INVALID", "OVERFLOW", "STATUS_BITS", "rounder_class"]
+__all__ = ["STATUS_BITS", "rounder_class"]
 
-STATUS_BITS = 3
-INVALID, OVERFLOW, INEXACT = range(STATUS_BITS)  # bit positions (design.md section 3)
+STATUS_BITS = 3  # bit 0 invalid, bit 1 overflow, bit 2 inexact
 
 
 def rounder_class(datapath: Datapath) -> type[wiring.Component]:
@@ -69,8 +68,7 @@ class _Rounder(wiring.Component):
         partial = self.partial
         members = partial.shape().members
         window = self._datapath.window
-        top = partial.value[window.width - 1 :]
-        overflow = partial.overflow | (top.any() & ~top.all())
+        overflow = partial.overflow | left_register(partial.value, window.width)
         nan: Value = Const(0, 1)
         inf: Value = Const(0, 1)
         negative: Value = Const(0, 1)
@@ -90,10 +88,6 @@ class _Rounder(wiring.Component):
             "overflow": overflow,
             "inexact": partial.inexact if "inexact" in members else Const(0, 1),
         }
-
-    def _register(self, m: Module, stage: str, fields: dict[str, Value]) -> dict[str, Value]:
-        """One pipeline stage: register every field."""
-        return register_fields(m, fields, name=stage)
 
     def _drive(
         self, m: Module, *, bits: Value, invalid: Value, overflow: Value, inexact: Value
@@ -144,7 +138,7 @@ class FixedRounder(_Rounder):
             lost = dropped.any()
         fields["lost"] = lost
         fields["rounded"] = rounded
-        fields = self._register(m, "rounded", fields)
+        fields = register_fields(m, fields, name="rounded")
         self._saturate(m, fields, out)
         assert self.latency == 1
         return m
@@ -196,11 +190,11 @@ class FloatRounder(_Rounder):
             "distance": Const(0, max(1, spec.max_shift.bit_length())),
             "below_bound": Const(0, 1),
         }
-        fields = self._register(m, "taken", fields)
+        fields = register_fields(m, fields, name="taken")
         for stage, (place, size) in enumerate(spec.digits):
             self._move(m, fields, place, size)
-            fields = self._register(m, f"moved_{stage}", fields)
-        fields = self._register(m, "rounded", self._round(m, fields))
+            fields = register_fields(m, fields, name=f"moved_{stage}")
+        fields = register_fields(m, self._round(m, fields), name="rounded")
         self._select(m, fields)
         assert self.latency == 1 + len(spec.digits) + 1
         return m

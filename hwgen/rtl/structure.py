@@ -49,11 +49,6 @@ class Part:
         """Create the component."""
         return self.factory(*self.args)
 
-    @property
-    def definition(self) -> str:
-        """Name of the part's definition."""
-        return self.make().definition
-
 
 @dataclass(frozen=True, slots=True)
 class Net:
@@ -73,10 +68,9 @@ class Net:
 
 
 ZEROS = "0"  # the name of nets that are constant zero
-LEAF_SIDE = (
-    4  # lanes up to which parts stand side by side; more are halved (a simulator takes time for
-)
-# every level of hierarchy that slices words, a reader for every part)
+# Lanes up to which parts stand side by side; more are halved. Simulators take time for every level
+# of hierarchy that slices words, readers for every part.
+LEAF_SIDE = 4
 
 
 def zeros(width: int) -> Net:

@@ -13,7 +13,7 @@ where the test could otherwise fire for an operand that has leading zeros.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from hwgen.formats import Format
@@ -52,11 +52,6 @@ class Operand:
     has_nan: bool
     has_inf: bool
     normalised: bool
-
-    @property
-    def exponent_bits(self) -> int:
-        """Bits of the exponent field."""
-        return self.max_exponent.bit_length()
 
     @property
     def trailing_bits(self) -> int:
@@ -225,14 +220,10 @@ def _must_normalise(a: Operand, b: Operand, window: Window) -> tuple[bool, bool]
 
 def _normalised(operand: Operand) -> Operand:
     room = operand.significand_bits - 1
-    return Operand(
-        significand_bits=operand.significand_bits,
+    return replace(
+        operand,
         max_exponent=operand.max_exponent + room,
         base=operand.base - room,
-        twos_complement=False,
-        signed=operand.signed,
-        has_nan=operand.has_nan,
-        has_inf=operand.has_inf,
         normalised=True,
     )
 
@@ -252,8 +243,7 @@ def _align_fixed(datapath: Datapath) -> Alignment:
         for fmt in (datapath.a, datapath.b)
     ]
     a, b = operands
-    # The product of two unsigned operands needs a zero sign bit on top; a signed operand brings
-    # one.
+    # The product of two unsigned operands needs a zero sign bit on top; a signed one brings one.
     product_bits = a.significand_bits + b.significand_bits + (not a.signed and not b.signed)
     distance = a.base + b.base - datapath.window.lsb
     return Alignment(

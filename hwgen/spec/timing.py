@@ -39,8 +39,10 @@ class Timing:
     row_interval : int
         Cycles between the rows of one block.
     block_interval : int
-        Least cycles between the last beats of consecutive blocks. A block of at least twice as many
-        beats as the array has rows never waits, neither for this nor for room in the output buffer.
+        Least cycles between the last beats of consecutive blocks.
+    full_rate_block : int
+        Beats from which on a block never waits, neither for ``block_interval`` nor for room in the
+        output buffer, nothing stalling.
     buffer_rows : int
         Rows that the output buffer holds.
     """
@@ -51,6 +53,7 @@ class Timing:
     first_result: int
     row_interval: int
     block_interval: int
+    full_rate_block: int
     buffer_rows: int
 
     def cycles(self, beats: int, rows: int) -> int:
@@ -97,8 +100,9 @@ def timing(design: Design) -> Timing:
     # Moved against the wavefront, row i of a block leaves 2*i cycles after row 0; the next block's
     # row 0 may follow its row rows-1 at once, but for a neighbour's row in a shared rounder.
     block_interval = 2 * design.rows - 2 + rounder_columns(design.datapath, design.cols)
-    # Full rate at blocks of 2*rows beats: a new block's rows, and those that half a row per cycle
-    # has brought under way during the latency.
+    # Room for a new block's rows, and for those that blocks of this length, half a row a cycle,
+    # have brought under way during the latency.
+    full_rate_block = 2 * design.rows
     needed = design.rows + first_result // 2 + 2
     return Timing(
         unpack=unpack,
@@ -107,5 +111,6 @@ def timing(design: Design) -> Timing:
         first_result=first_result,
         row_interval=2,
         block_interval=block_interval,
+        full_rate_block=full_rate_block,
         buffer_rows=1 << (needed - 1).bit_length(),
     )
