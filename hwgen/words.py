@@ -49,8 +49,8 @@ def parse_words(text: str, *, error: type[HwgenError]) -> Words:
     return Words(text, head, tuple(positional), options)
 
 
-def parse_integer(text: str, what: str, *, error: type[HwgenError]) -> int:
-    """Read a decimal integer of at most six digits; raises ``error`` naming ``what``."""
-    if not re.fullmatch(r"[+-]?\d{1,6}", text):
-        raise error(f"{what} is {text!r}; it must be a decimal integer")
+def parse_integer(text: str, what: str, *, error: type[HwgenError], digits: int = 6) -> int:
+    """Read a decimal integer of at most so many digits; raises ``error`` naming ``what``."""
+    if not re.fullmatch(rf"[+-]?\d{{1,{digits}}}", text):
+        raise error(f"{what} is {text!r}; it must be a decimal integer of at most {digits} digits")
     return int(text)

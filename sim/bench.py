@@ -8,7 +8,9 @@ A phase begins with a reset. The working folder of the simulator holds:
     ``stall_a``, ``stall_b``, ``stall_c`` (probabilities), ``seed``, ``quiet`` (cycles without a row
     to see at the end) and ``patience`` (cycles without any transfer after which the core has
     failed). ``a_data``, ``b_data``: (beats, bytes) uint8, little-endian tdata of all phases one
-    after another. ``a_last``, ``b_last``: (beats,) uint8.
+    after another. ``a_last``, ``b_last``: (beats,) uint8. For a core with start values also
+    ``start_beats`` and ``stall_start`` in each phase, ``start_data``, ``start_last`` and
+    ``start_user``: (beats, bytes) uint8, tuser.
 ``progress`` (written, from time to time)
     Rows taken so far.
 ``results.npz`` (written)
@@ -59,7 +61,9 @@ class _Progress:
 class _Phase:
     """One phase: what to send, and what came of it."""
 
-    def __init__(self, dut, plan: dict[str, Any], a: _Beats, b: _Beats) -> None:
+    def __init__(
+        self, dut, plan: dict[str, Any], a: _Beats, b: _Beats, start: _Beats | None
+    ) -> None:
         self._dut = dut
         self._plan = plan
         seed = plan["seed"]
@@ -74,6 +78,19 @@ class _Phase:
             )
             for side, beats in (("a", a), ("b", b))
         )
+        self.sources = [self.a, self.b]
+        if start is not None:
+            count = plan["start_beats"]
+            source = Source(
+                dut,
+                "s_axis_c",
+                words=start.words(count),
+                lasts=start.lasts(count),
+                users=start.users(count),
+                stall=plan["stall_start"],
+                rng=random.Random(f"{seed} start"),
+            )
+            self.sources.append(source)
         self.c = Sink(dut, "m_axis_c", stall=plan["stall_c"], rng=random.Random(f"{seed} c"))
         self.cycle = 0
         self.fault = ""
@@ -92,8 +109,8 @@ class _Phase:
 
     async def _reset(self, edge: RisingEdge) -> None:
         self._dut.aresetn.value = 0
-        self.a.idle()
-        self.b.idle()
+        for source in self.sources:
+            source.idle()
         await edge
         for _ in range(RESET_CYCLES):
             await edge
@@ -103,14 +120,14 @@ class _Phase:
         self.c.start()
 
     async def _stream(self, edge: RisingEdge, progress: _Progress) -> None:
-        a, b, c, plan = self.a, self.b, self.c, self._plan
+        a, b, c, plan, sources = self.a, self.b, self.c, self._plan, self.sources
         rows, cut, patience = plan["rows"], plan["cut"], plan["patience"]
         seen, deadline = -1, 0
-        while not (len(c.rows) >= rows and a.done and b.done):
+        while not (len(c.rows) >= rows and all(source.done for source in sources)):
             await edge
             cycle = self.cycle
-            a.edge(cycle)
-            b.edge(cycle)
+            for source in sources:
+                source.edge(cycle)
             c.edge(cycle)
             self.cycle = cycle = cycle + 1
             if cut is not None and len(a.taken) >= cut:
@@ -118,7 +135,7 @@ class _Phase:
             if cycle % REPORT_EVERY_CYCLES == 0:
                 progress.report(len(c.rows))
             if cycle >= deadline:
-                transfers = len(a.taken) + len(b.taken) + len(c.rows)
+                transfers = sum(len(source.taken) for source in sources) + len(c.rows)
                 if transfers == seen:
                     raise RuleError(
                         f"no transfer for {patience} cycles, with {len(a.taken)} beats of A and"
@@ -139,25 +156,38 @@ class _Phase:
 class _Beats:
     """The beats of one stream, handed out phase by phase."""
 
-    def __init__(self, data: np.ndarray, last: np.ndarray) -> None:
-        self._octets = data.tobytes()
-        self._size = data.shape[1]
+    def __init__(self, data: np.ndarray, last: np.ndarray, user: np.ndarray | None = None) -> None:
+        self._data = data
+        self._user = user
         self._last = last.tolist()
         self._next_word = 0
+        self._next_user = 0
         self._next_last = 0
 
     def words(self, count: int) -> list[int]:
         """The tdata of the next beats."""
-        first, size = self._next_word, self._size
+        first = self._next_word
         self._next_word += count
-        starts = range(first * size, (first + count) * size, size)
-        return [int.from_bytes(self._octets[i : i + size], "little") for i in starts]
+        return _numbers(self._data[first : first + count])
+
+    def users(self, count: int) -> list[int]:
+        """The tuser of the next beats."""
+        first = self._next_user
+        self._next_user += count
+        return _numbers(self._user[first : first + count])
 
     def lasts(self, count: int) -> list[int]:
         """The tlast of the next beats."""
         first = self._next_last
         self._next_last += count
         return self._last[first : first + count]
+
+
+def _numbers(octets: np.ndarray) -> list[int]:
+    """Read rows of little-endian bytes."""
+    size, joined = octets.shape[1], octets.tobytes()
+    firsts = range(0, len(joined), size)
+    return [int.from_bytes(joined[i : i + size], "little") for i in firsts]
 
 
 def _octets(words: list[int], bits: int) -> np.ndarray:
@@ -209,9 +239,16 @@ async def stream_phases(dut) -> None:
     with np.load("stimulus.npz") as stimulus:
         plans = json.loads(str(stimulus["phases"]))
         a, b = (_Beats(stimulus[f"{side}_data"], stimulus[f"{side}_last"]) for side in "ab")
-    for name in ("s_axis_a", "s_axis_b"):
-        for field in ("tvalid", "tdata", "tlast"):
-            getattr(dut, f"{name}_{field}").value = 0
+        start = None
+        if "start_data" in stimulus:
+            start = _Beats(*(stimulus[f"start_{part}"] for part in ("data", "last", "user")))
+    fields = ("tvalid", "tdata", "tlast")
+    idle = {"s_axis_a": fields, "s_axis_b": fields}
+    if start is not None:
+        idle["s_axis_c"] = (*fields, "tuser")
+    for name, signals in idle.items():
+        for signal in signals:
+            getattr(dut, f"{name}_{signal}").value = 0
     dut.m_axis_c_tready.value = 0
     dut.aresetn.value = 0
     # The first edge must not race with these first values.
@@ -222,7 +259,7 @@ async def stream_phases(dut) -> None:
     done: list[_Phase] = []
     begin, cpu_begin = time.perf_counter(), time.process_time()
     for plan in plans:
-        phase = _Phase(dut, plan, a, b)
+        phase = _Phase(dut, plan, a, b, start)
         await phase.run(edge, progress)
         done.append(phase)
         progress.rows_before += len(phase.c.rows)

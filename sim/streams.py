@@ -48,6 +48,8 @@ class Source:
         tdata of the beats.
     lasts : sequence of int
         tlast of the beats.
+    users : sequence of int, optional
+        tuser of the beats, of a stream that has it.
     stall : float
         Probability that in a cycle no new beat is offered.
     rng : random.Random
@@ -60,6 +62,7 @@ class Source:
         *,
         words: Sequence[int],
         lasts: Sequence[int],
+        users: Sequence[int] | None = None,
         stall: float,
         rng: random.Random,
     ) -> None:
@@ -67,8 +70,10 @@ class Source:
         self._ready = getattr(dut, f"{prefix}_tready")
         self._data = getattr(dut, f"{prefix}_tdata")
         self._last = getattr(dut, f"{prefix}_tlast")
+        self._user = None if users is None else getattr(dut, f"{prefix}_tuser")
         self._words = words
         self._lasts = lasts
+        self._users = users
         self._stall = stall
         self._random = rng.random
         self._offering = False
@@ -96,6 +101,8 @@ class Source:
         index = len(taken)
         if index < len(self._words) and not (self._stall and self._random() < self._stall):
             self._data.value = self._words[index]
+            if self._user is not None:
+                self._user.value = self._users[index]
             last = self._lasts[index]
             if last != self._driven_last:
                 self._last.value = self._driven_last = last

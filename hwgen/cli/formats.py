@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from hwgen.cli.console import json_option, print_json, print_pairs, print_table
-from hwgen.formats import FixedPoint, Float, Format, known_formats, parse_format
+from hwgen.formats import (
+    BlockScaled,
+    FixedPoint,
+    Float,
+    Format,
+    Posit,
+    known_formats,
+    parse_format,
+)
 
 __all__ = ["command", "describe"]
 
@@ -57,6 +65,12 @@ def describe(fmt: Format) -> dict[str, Any]:
         facts["overflow"] = fmt.overflow.value
     else:
         facts["overflow"] = "saturate"
+    if isinstance(fmt, Posit):
+        facts["exponent_bits"] = fmt.exponent_bits
+    if isinstance(fmt, BlockScaled):
+        facts["element"] = fmt.element.name
+        facts["scale"] = fmt.scale.value
+        facts["block"] = fmt.block
     return facts
 
 
@@ -74,6 +88,9 @@ _TITLES = {
     "fraction_bits": "fraction bits",
     "bias": "exponent bias",
     "overflow": "a result too large",
+    "element": "element",
+    "scale": "scale",
+    "block": "elements a scale",
 }
 
 
@@ -110,6 +127,8 @@ def _is_family(name: str) -> bool:
 def _largest(fmt: Format) -> Fraction:
     if isinstance(fmt, FixedPoint):
         return fmt.decode((1 << (fmt.width - fmt.signed)) - 1).fraction
+    if isinstance(fmt, BlockScaled):
+        return _largest(fmt.element) * (fmt.max_finite / fmt.element.max_finite)
     return fmt.max_finite
 
 

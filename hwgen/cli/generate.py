@@ -10,8 +10,9 @@ import click
 from hwgen.cli.console import json_option, print_json, print_pairs, working
 from hwgen.errors import SpecError
 from hwgen.spec.datapath import Datapath
-from hwgen.spec.design import Design
-from hwgen.spec.timing import timing
+from hwgen.spec.design import NO_START, STARTS, Design
+from hwgen.spec.prediction import predicted_mhz
+from hwgen.spec.timing import Timing, timing
 
 __all__ = ["command"]
 
@@ -25,7 +26,10 @@ _REQUIRED = ("a", "acc", "rows", "cols")
 @click.option(
     "--acc",
     metavar="ACC",
-    help="Accumulator: window:msb=M,lsb=L,ovf=V, exact:terms=K or int:N.",
+    help=(
+        "Accumulator: window:msb=M,lsb=L,ovf=V, exact:terms=K, int:N, fma:FORMAT[,lanes=L] or"
+        " muladd:FORMAT[,lanes=L]."
+    ),
 )
 @click.option(
     "--out",
@@ -35,6 +39,23 @@ _REQUIRED = ("a", "acc", "rows", "cols")
 )
 @click.option("--rows", type=int, help="Rows of the array, 1 to 1024.")
 @click.option("--cols", type=int, help="Columns of the array, 1 to 1024.")
+@click.option(
+    "--target",
+    metavar="FAMILY",
+    help="FPGA family to cut the pipeline for: ecp5 or ice40.  [default: any with multipliers]",
+)
+@click.option(
+    "--freq",
+    type=float,
+    metavar="MHZ",
+    help="Clock frequency to cut the pipeline for; needs --target.",
+)
+@click.option(
+    "--start",
+    type=click.Choice(STARTS),
+    help="raw: a third input stream brings registers that the sums are added to, so that sums split"
+    " over K merge exactly.  [default: none]",
+)
 @click.option("--name", metavar="NAME", help="Verilog name of the top module.")
 @click.option(
     "-o",
@@ -93,13 +114,19 @@ def _design(ctx: click.Context, path: Path | None, words: dict[str, Any]) -> Des
             ctx,
         )
     datapath = Datapath.parse(
-        a=given["a"], b=given.get("b"), acc=given["acc"], out=given.get("out")
+        a=given["a"],
+        b=given.get("b"),
+        acc=given["acc"],
+        out=given.get("out"),
+        target=given.get("target"),
+        freq=given.get("freq"),
     )
     return Design(
         datapath=datapath,
         rows=given["rows"],
         cols=given["cols"],
         name=given.get("name", ""),
+        start=given.get("start", NO_START),
     )
 
 
@@ -120,9 +147,7 @@ def _check_output(path: Path, *, force: bool) -> None:
 
 
 def _print_summary(design: Design, folder: Path) -> None:
-    window = design.datapath.window
     cycles = timing(design)
-    register = f"{window.width} bits: msb {window.msb}, lsb {window.lsb}, ovf {window.ovf}"
     latency = (
         f"{cycles.first_result} cycles from a block's last beat to its first row of C,"
         f" then a row every {cycles.row_interval}"
@@ -131,16 +156,40 @@ def _print_summary(design: Design, folder: Path) -> None:
     print_pairs(
         [
             ("  datapath", design.datapath),
-            ("  accumulator", register),
+            ("  accumulator", design.datapath.register_text),
             ("  array", f"{design.rows} x {design.cols}, {design.rows * design.cols} MACs a cycle"),
             ("  latency", latency),
-            ("  full rate", f"blocks of K >= {cycles.full_rate_block}"),
+            ("  full rate", _full_rate(cycles)),
+            *_frequency(design),
+            *_start(design),
             ("  digest", design.digest[:16]),
         ]
     )
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     print_pairs([(f"  {path.relative_to(folder)}", _size(path.stat().st_size)) for path in files])
     click.echo(f"next: hwgen simulate {folder}")
+
+
+def _start(design: Design) -> list[tuple[str, str]]:
+    if not design.starts:
+        return []
+    return [("  start", f"{design.rows} rows of raw registers a block, on s_axis_c")]
+
+
+def _frequency(design: Design) -> list[tuple[str, str]]:
+    """What the clock can be expected to do, and what was asked for."""
+    predicted = predicted_mhz(design)
+    if predicted is None:
+        return []
+    pipeline = design.datapath.pipeline
+    asked = f", {pipeline.freq_mhz:g} asked for" if pipeline.freq_mhz else ""
+    return [("  frequency", f"{predicted:g} MHz expected on {pipeline.target}{asked}")]
+
+
+def _full_rate(cycles: Timing) -> str:
+    if cycles.lanes == 1:
+        return f"blocks of K >= {cycles.full_rate_block}"
+    return f"but for the {cycles.lane_cycles} cycles behind a block that add its lanes"
 
 
 def _size(size_bytes: int) -> str:

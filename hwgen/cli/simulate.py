@@ -36,6 +36,12 @@ _DEFAULT_BLOCKS, _DEFAULT_K = 32, 64
 @click.option("--a", type=click.Path(path_type=Path), metavar="A.npy", help="Your own A, M x K.")
 @click.option("--b", type=click.Path(path_type=Path), metavar="B.npy", help="Your own B, K x N.")
 @click.option(
+    "--c",
+    type=click.Path(path_type=Path),
+    metavar="C0.npy",
+    help="What your own C starts from, M x N, for a design with start values.  [default: zeros]",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -77,6 +83,9 @@ def command(ctx: click.Context, build: Path, as_json: bool, **options: Any) -> N
     hwgen simulate build/demo
     hwgen simulate build/demo --simulator verilator --blocks 1000 --stalls 0.4
     hwgen simulate build/demo --a A.npy --b B.npy -o C.npy
+
+    A design with start values adds --c C0.npy, which -o C.npy of a design with out=raw has written
+    perhaps, or random values.
     """
     design = Design.load(build)
     operands = _operands(ctx, design, options)
@@ -120,10 +129,15 @@ def _operands(ctx: click.Context, design: Design, options: dict[str, Any]) -> di
             raise click.UsageError(
                 f"--{given[0]} is for random matrices and does not go with --a and --b", ctx
             )
-        return {
-            f"{side}_bits": _load(options[side], fmt, bits=options["bits"])
-            for side, fmt in (("a", path.a), ("b", path.b))
+        operands = {
+            f"{side}_bits": _load(options[side], fmt, axis=axis, bits=options["bits"])
+            for side, fmt, axis in (("a", path.a, 1), ("b", path.b, 0))
         }
+        if options["c"] is not None:
+            operands["start"] = _load_start(options["c"], design, bits=options["bits"])
+        return operands
+    if options["c"] is not None:
+        raise click.UsageError("--c is given without --a and --b; give all three", ctx)
     if options["m"] is None and options["n"] is None:
         blocks, k = options["blocks"], options["k"]
         return {
@@ -137,6 +151,7 @@ def _operands(ctx: click.Context, design: Design, options: dict[str, Any]) -> di
 
 def _random_matrices(design: Design, options: dict[str, Any]) -> dict[str, Any]:
     from hwgen.flow.patterns import random_patterns
+    from hwgen.model.start import random_start
 
     defaults = {"m": design.rows, "k": _DEFAULT_K, "n": design.cols}
     size = {
@@ -151,21 +166,18 @@ def _random_matrices(design: Design, options: dict[str, Any]) -> dict[str, Any]:
     rng = np.random.default_rng(options["seed"])
     specials = options["specials"]
     path = design.datapath
-    return {
+    operands = {
         "a_bits": random_patterns(path.a, (size["m"], size["k"]), rng, specials=specials),
         "b_bits": random_patterns(path.b, (size["k"], size["n"]), rng, specials=specials),
     }
+    if design.starts:
+        operands["start"] = random_start(path.window, (size["m"], size["n"]), rng)
+    return operands
 
 
-def _load(path: Path, fmt: Format, *, bits: bool) -> np.ndarray:
-    """Read a matrix and turn it into patterns."""
-    try:
-        matrix = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or "it is no .npy file of numbers"
-        raise SpecError(f"cannot read {path}: {reason}; write it with numpy.save") from None
-    if not isinstance(matrix, np.ndarray):
-        raise SpecError(f"{path} holds several arrays; give a .npy file with one matrix")
+def _load(path: Path, fmt: Format, *, axis: int, bits: bool) -> np.ndarray:
+    """Read a matrix and turn it into patterns; blocks of a format extend along ``axis``, k."""
+    matrix = _read_array(path)
     if matrix.ndim != 2:
         raise SpecError(f"{path} has shape {matrix.shape}; it must be a matrix (two dimensions)")
     if bits:
@@ -175,9 +187,36 @@ def _load(path: Path, fmt: Format, *, bits: bool) -> np.ndarray:
             )
         return matrix
     try:
-        return fmt.from_float(matrix)
+        return fmt.from_float(matrix, axis=axis)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
+
+
+def _load_start(path: Path, design: Design, *, bits: bool) -> np.ndarray:
+    """Read start values: raw registers, or numbers to be rounded to the register's lowest bit."""
+    from hwgen.model.start import start_from_float
+
+    if not design.starts:
+        raise SpecError(
+            f"{design.name} has no start values for --c; generate it with --start raw, or leave --c"
+            " out"
+        )
+    array = _read_array(path)
+    try:
+        return array if bits else start_from_float(array, design.datapath)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        matrix = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or "it is no .npy file of numbers"
+        raise SpecError(f"cannot read {path}: {reason}; write it with numpy.save") from None
+    if not isinstance(matrix, np.ndarray):
+        raise SpecError(f"{path} holds several arrays; give a .npy file with one matrix")
+    return matrix
 
 
 def _check_output(path: Path, datapath: Datapath, *, bits: bool) -> None:

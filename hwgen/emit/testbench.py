@@ -1,8 +1,8 @@
 """A self-checking testbench in plain Verilog: any simulator runs it, no Python needed.
 
 Its stimulus is a few blocks of different lengths, random operands with corner cases among them,
-seeded by the design's digest; what comes out is compared with the golden model's bits. All three
-streams stall at random.
+seeded by the design's digest; what comes out is compared with the golden model's bits. All streams
+stall at random.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from hwgen.formats import Format
 from hwgen.model import gemm_bits, pack_beats
+from hwgen.model.start import random_start
 from hwgen.rtl.core import padded
 from hwgen.rtl.round import STATUS_BITS
 from hwgen.spec.design import Design
@@ -39,7 +40,45 @@ def testbench(design: Design, beats: int, rows: int) -> str:
         u_bits=STATUS_BITS * design.cols,
         beats=beats,
         rows=rows,
+        streams="four" if design.starts else "three",
+        **_start_text(design),
     )
+
+
+# What the testbench of a design with start values has more.
+_START_TEXT = {
+    "start_file": """  parameter START_FILE = "tb/start.hex";
+""",
+    "start_signals": """
+  // Start values, a beat a row of results: tlast, tuser, tdata.
+  localparam S_BITS = $s_bits;
+  reg [S_BITS+U_BITS:0] start_rows [0:ROWS-1];
+  reg s_tvalid = 0;
+  integer s_index = 0;
+  wire s_tready;
+  wire [S_BITS+U_BITS:0] start_row = start_rows[s_index < ROWS ? s_index : 0];
+""",
+    "start_ports": """    .s_axis_c_tvalid(s_tvalid),
+    .s_axis_c_tready(s_tready),
+    .s_axis_c_tdata(start_row[S_BITS-1:0]),
+    .s_axis_c_tuser(start_row[S_BITS+U_BITS-1:S_BITS]),
+    .s_axis_c_tlast(start_row[S_BITS+U_BITS]),
+""",
+    "start_read": """    $$readmemh(START_FILE, start_rows);
+""",
+    "start_driver": """      if (s_tvalid && s_tready) begin
+        s_index <= s_index + 1;
+        s_tvalid <= s_index + 1 < ROWS && !stalls(0);
+      end else if (!s_tvalid) s_tvalid <= s_index < ROWS && !stalls(0);
+""",
+}
+
+
+def _start_text(design: Design) -> dict[str, str]:
+    if not design.starts:
+        return dict.fromkeys(_START_TEXT, "")
+    bits = padded(design.cols * design.datapath.window.width)
+    return {key: Template(text).substitute(s_bits=bits) for key, text in _START_TEXT.items()}
 
 
 def vectors(design: Design) -> dict[str, list[str]]:
@@ -50,22 +89,33 @@ def vectors(design: Design) -> dict[str, list[str]]:
     path = design.datapath
     random = np.random.default_rng(int(design.digest[:16], 16))
     lines: dict[str, list[str]] = {"a": [], "b": [], "c": []}
+    if design.starts:
+        lines["start"] = []
     for terms in _block_lengths(design):
         a = _operands(random, path.a, (design.rows, terms))
         b = _operands(random, path.b, (terms, design.cols))
-        c, status = gemm_bits(a, b, path)
+        start = None
+        if design.starts:
+            start = random_start(path.window, (design.rows, design.cols), random)
+        c, status = gemm_bits(a, b, path, start=start)
         words = {
             "a": (pack_beats(a.T, path.a.width), padded(design.rows * path.a.width)),
             "b": (pack_beats(b, path.b.width), padded(design.cols * path.b.width)),
         }
-        c_bits = padded(design.cols * path.out_width)
-        c_words = pack_beats(c, path.out_width)
-        flags = pack_beats(status, STATUS_BITS)
-        results = [word | flag << c_bits for word, flag in zip(c_words, flags, strict=True)]
-        words["c"] = (results, c_bits + STATUS_BITS * design.cols)
+        words["c"] = _with_status(c, status, path.out_width)
+        if start is not None:
+            words["start"] = _with_status(*start, path.window.width)
         for stream, (beats, bits) in words.items():
             lines[stream] += _hex_lines(beats, bits)
     return lines
+
+
+def _with_status(bits: np.ndarray, status: np.ndarray, width: int) -> tuple[list[int], int]:
+    """Put the status of rows above their bits; returns the words and their width."""
+    cols = bits.shape[1]
+    data_bits = padded(cols * width)
+    rows = zip(pack_beats(bits, width), pack_beats(status, STATUS_BITS), strict=True)
+    return [data | flags << data_bits for data, flags in rows], data_bits + cols * STATUS_BITS
 
 
 def _hex_lines(beats: list[int], bits: int) -> Iterator[str]:

@@ -18,8 +18,11 @@ from hwgen.flow.simulators import Build, Progress, open_build, run_phases
 from hwgen.flow.traffic import MAX_STALL, Outcome, Phase
 from hwgen.model import gemm_bits, tile, untile
 from hwgen.model.gemm import check_operands
+from hwgen.model.start import Start, random_start
 
 __all__ = ["Mismatch", "SimulationResult", "simulate"]
+
+_Pair = tuple[np.ndarray, np.ndarray]
 
 SHOWN_MISMATCHES = 8
 MAX_BEATS = 10_000_000  # of random operands; more would not fit in memory
@@ -128,9 +131,13 @@ class SimulationResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """The products to compute: either one, tiled, or unrelated blocks whose results are stacked."""
+    """The products to compute: either one, tiled, or unrelated blocks whose results are stacked.
 
-    blocks: list[tuple[np.ndarray, np.ndarray]]
+    ``starts`` are the blocks' start values and their status, if the design has them.
+    """
+
+    blocks: list[_Pair]
+    starts: list[_Pair] | None
     c_bits: np.ndarray
     status: np.ndarray
     k: int
@@ -159,6 +166,7 @@ def simulate(
     simulator: str = "icarus",
     a_bits: np.ndarray | None = None,
     b_bits: np.ndarray | None = None,
+    start: np.ndarray | _Pair | None = None,
     blocks: int = 32,
     k: int = 64,
     stalls: float = 0.0,
@@ -177,6 +185,10 @@ def simulate(
     a_bits : (m, k) array of patterns, optional
     b_bits : (k, n) array of patterns, optional
         The operands, both or neither. They are tiled over the array, blocks back to back.
+    start : array or tuple of two arrays, optional
+        With operands, for a design with start values: what C starts from, and perhaps its status,
+        as :func:`~hwgen.model.gemm_bits` takes it; by default zeros. Random blocks start from
+        random values.
     blocks, k : int
         Without operands: so many random blocks of the array's size, of ``k`` beats each. Their
         results stand one above the other in C.
@@ -201,8 +213,12 @@ def simulate(
     """
     opened = open_build(build)
     _check_numbers(blocks=blocks, k=k, stalls=stalls, seed=seed)
-    job = _job(opened, a_bits, b_bits, blocks=blocks, k=k, seed=seed, specials=specials)
-    phase = Phase.of(job.blocks, stalls=stalls, seed=seed)
+    _check_start(opened, start, given=a_bits is not None)
+    if a_bits is None and b_bits is None:
+        job = _random_job(opened, blocks=blocks, k=k, seed=seed, specials=specials)
+    else:
+        job = _job(opened, a_bits, b_bits, start)
+    phase = Phase.of(job.blocks, starts=job.starts, stalls=stalls, seed=seed)
     report = opened.folder / "sim" / simulator / "report.json"
     # An earlier run's report must not be taken for this run's.
     with contextlib.suppress(OSError):
@@ -247,33 +263,72 @@ def _check_numbers(*, blocks: int, k: int, stalls: float, seed: int) -> None:
         raise SpecError(f"seed is {seed}; it must be 0 or more")
 
 
+def _check_start(build: Build, start: object, *, given: bool) -> None:
+    if start is None:
+        return
+    if not build.design.starts:
+        raise SpecError(
+            f"{build.design.name} has no start values; generate it with start = raw to add C"
+        )
+    if not given:
+        raise SpecError("start values are given without a and b; give all three")
+
+
 def _job(
     build: Build,
     a_bits: np.ndarray | None,
     b_bits: np.ndarray | None,
-    *,
-    blocks: int,
-    k: int,
-    seed: int,
-    specials: bool,
+    start: np.ndarray | _Pair | None,
 ) -> _Job:
+    """One product, tiled."""
     design = build.design
     path = design.datapath
-    if (a_bits is None) != (b_bits is None):
+    if a_bits is None or b_bits is None:
         raise SpecError("only one of a and b is given; give both matrices, or none")
-    if a_bits is not None and b_bits is not None:
-        a_bits, b_bits = check_operands(a_bits, b_bits, path)
-        pairs = [(x.a, x.b) for x in tile(a_bits, b_bits, design.rows, design.cols)]
-        c_bits, status = gemm_bits(a_bits, b_bits, path)
-        return _Job(pairs, c_bits, status, a_bits.shape[1], stacked=False)
+    a_bits, b_bits = check_operands(a_bits, b_bits, path)
+    tiles = list(tile(a_bits, b_bits, design.rows, design.cols))
+    starts = None
+    if design.starts:
+        shape = (a_bits.shape[0], b_bits.shape[1])
+        checked = Start.zeros(path, shape) if start is None else Start.of(start, path, shape)
+        start = checked.bits, checked.status
+        size = (design.rows, design.cols)
+        starts = [_cut(checked, x.row, x.col, size) for x in tiles]
+    c_bits, status = gemm_bits(a_bits, b_bits, path, lanes=(design.rows, design.cols), start=start)
+    pairs = [(x.a, x.b) for x in tiles]
+    return _Job(pairs, starts, c_bits, status, a_bits.shape[1], stacked=False)
+
+
+def _cut(start: Start, row: int, col: int, size: tuple[int, int]) -> _Pair:
+    """Return a block's start values, padded with zeros to the array's size."""
+    part = start[row : row + size[0], col : col + size[1]]
+    return tuple(
+        np.pad(
+            array,
+            [(0, size[axis] - array.shape[axis]) for axis in (0, 1)] + [(0, 0)] * (array.ndim - 2),
+        )
+        for array in (part.bits, part.status)
+    )
+
+
+def _random_job(build: Build, *, blocks: int, k: int, seed: int, specials: bool) -> _Job:
+    """Unrelated blocks of the array's size."""
+    design = build.design
+    path = design.datapath
     rng = np.random.default_rng(seed)
     a_all = random_patterns(path.a, (blocks, design.rows, k), rng, specials=specials)
     b_all = random_patterns(path.b, (blocks, k, design.cols), rng, specials=specials)
     pairs = list(zip(a_all, b_all, strict=True))
-    wanted = [gemm_bits(a, b, path) for a, b in pairs]
+    starts = None
+    if design.starts:
+        starts = [random_start(path.window, (design.rows, design.cols), rng) for _ in pairs]
+    wanted = [
+        gemm_bits(a, b, path, start=start)
+        for (a, b), start in zip(pairs, starts or [None] * blocks, strict=True)
+    ]
     c_bits = np.concatenate([c for c, _ in wanted])
     status = np.concatenate([s for _, s in wanted])
-    return _Job(pairs, c_bits, status, k, stacked=True)
+    return _Job(pairs, starts, c_bits, status, k, stacked=True)
 
 
 def _protocol_error(outcome: Outcome) -> str:

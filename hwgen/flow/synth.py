@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hwgen.errors import HwgenError
+from hwgen.flow.multipliers import absorb_registers
 from hwgen.flow.nextpnr import (
     Routed,
     pack_arguments,
@@ -207,11 +208,16 @@ class _Run:
         )
         (self._folder / "synth.ys").write_text(script, encoding="utf-8")
         self._tool("synthesis", tool, ["synth.ys"], log="yosys.log", notice=_yosys_pass)
-        cells = parse_counts(self._folder / "counts.json", build.top)
+        cells = dict(parse_counts(self._folder / "counts.json", build.top))
         if not wrapped:
             return target.area(cells), None
         total = parse_counts(self._folder / "counts_all.json", HARNESS)
         added = {cell: total[cell] - cells.get(cell, 0) for cell in total}
+        if target.multiplier_registers:
+            # Those of the core alone: the harness stays what it is in every design.
+            netlist = self._folder / "netlist.json"
+            moved = absorb_registers(netlist, inside=f"{INSTANCE}.")
+            cells[target.multiplier_registers] -= moved
         return target.area(cells), target.area({cell: n for cell, n in added.items() if n})
 
     def place(

@@ -67,6 +67,9 @@ class Target:
         Smallest first.
     notes : tuple of str
         What the counts mean.
+    multiplier_registers : str
+        The flip-flop cell that goes into the multipliers' own registers before placement; empty if
+        none does.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Target:
     resources: Mapping[str, str]
     devices: tuple[Device, ...]
     notes: tuple[str, ...]
+    multiplier_registers: str = ""
 
     def area(self, cells: Mapping[str, int]) -> Area:
         """Sum cell counts by kind."""
@@ -167,6 +171,7 @@ def load_target(name: str) -> Target:
         place=table.get("place", ""),
         default_freq_mhz=table["default_freq_mhz"],
         fill=table.get("fill", 1.0),
+        multiplier_registers=table.get("multiplier_registers", ""),
         counts={kind: tuple(table["count"][kind]) for kind in _KINDS},
         resources=table.get("resources", {}),
         devices=tuple(

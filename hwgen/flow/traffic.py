@@ -18,12 +18,21 @@ from hwgen.model import beat_bytes, pack_beats, unpack_beats
 from hwgen.spec.design import Design
 from hwgen.spec.timing import timing
 
-__all__ = ["MAX_STALL", "Beats", "Outcome", "Phase", "read_results", "write_stimulus"]
+__all__ = [
+    "MAX_STALL",
+    "Beats",
+    "Outcome",
+    "Phase",
+    "StartRows",
+    "read_results",
+    "write_stimulus",
+]
 
 MAX_STALL = 0.95
 STATUS_BITS = 3
 
 _Operands = tuple[np.ndarray, np.ndarray]
+_Start = tuple[np.ndarray, np.ndarray]  # registers, status
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +57,29 @@ class Beats:
         return cls(np.concatenate(list(blocks)), last)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StartRows:
+    """The beats of a stream of start values.
+
+    Parameters
+    ----------
+    bits : (beats, cols) array of raw registers
+        Or with a last axis of 64-bit words, as :func:`~hwgen.model.gemm_bits` has it.
+    status : (beats, cols) array of uint8
+    last : (beats,) array of bool
+    """
+
+    bits: np.ndarray
+    status: np.ndarray
+    last: np.ndarray
+
+    @classmethod
+    def of(cls, blocks: Sequence[_Start]) -> StartRows:
+        """Put blocks, each registers and their status, one after another."""
+        bits = Beats.of([bits for bits, _ in blocks])
+        return cls(bits.elements, np.concatenate([status for _, status in blocks]), bits.last)
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Phase:
     """A reset, and then the beats that a core is sent.
@@ -59,8 +91,11 @@ class Phase:
         How many blocks have results.
     stalls : float or tuple of three floats
         Probability in each cycle that A offers no new beat, that B does not, that C is not ready.
+        Start values stall as A does.
     seed : int
         Of the stalls.
+    start : StartRows, optional
+        For a core with start values, and for no other.
     cut : int, optional
         End the phase, perhaps in mid-block, as soon as so many beats of A were taken. What came
         until then is kept; the next phase's reset forgets the rest.
@@ -71,6 +106,7 @@ class Phase:
     blocks: int
     stalls: float | tuple[float, float, float] = 0.0
     seed: int = 0
+    start: StartRows | None = None
     cut: int | None = None
 
     def __post_init__(self) -> None:
@@ -87,11 +123,15 @@ class Phase:
         cls,
         blocks: Iterable[_Operands],
         *,
+        starts: Sequence[_Start] | None = None,
         stalls: float | tuple[float, float, float] = 0.0,
         seed: int = 0,
         cut: int | None = None,
     ) -> Phase:
-        """Send blocks, each an (rows, k) and a (k, cols) array of patterns, back to back."""
+        """Send blocks, each an (rows, k) and a (k, cols) array of patterns, back to back.
+
+        ``starts`` are a start value and its status a block, each of (rows, cols) elements.
+        """
         pairs = list(blocks)
         return cls(
             a=Beats.of([a.T for a, _ in pairs]),
@@ -99,6 +139,7 @@ class Phase:
             blocks=len(pairs),
             stalls=stalls,
             seed=seed,
+            start=None if starts is None else StartRows.of(starts),
             cut=cut,
         )
 
@@ -148,6 +189,7 @@ def write_stimulus(path: Path, design: Design, phases: Sequence[Phase]) -> None:
             "b_beats": len(phase.b.last),
             "rows": phase.blocks * design.rows,
             "cut": phase.cut,
+            **_start_plan(phase),
             **{f"stall_{side}": p for side, p in zip("abc", phase.stall_of, strict=True)},
             "seed": phase.seed,
             "quiet": quiet,
@@ -163,12 +205,40 @@ def write_stimulus(path: Path, design: Design, phases: Sequence[Phase]) -> None:
         b_data=_data([phase.b for phase in phases], design.cols, path_of.b.width),
         a_last=np.concatenate([phase.a.last for phase in phases]).astype(np.uint8),
         b_last=np.concatenate([phase.b.last for phase in phases]).astype(np.uint8),
+        **_start_arrays(design, phases),
     )
 
 
+def _start_plan(phase: Phase) -> dict[str, object]:
+    if phase.start is None:
+        return {}
+    return {"start_beats": len(phase.start.last), "stall_start": phase.stall_of[0]}
+
+
+def _start_arrays(design: Design, phases: Sequence[Phase]) -> dict[str, np.ndarray]:
+    rows = [phase.start for phase in phases if phase.start is not None]
+    if len(rows) != (len(phases) if design.starts else 0):
+        raise SpecError(
+            f"{design.name} has start = {design.start} and {len(rows)} of {len(phases)} phases have"
+            " start values; give all of them start values if the design has them, else none"
+        )
+    if not rows:
+        return {}
+    width = design.datapath.window.width
+    return {
+        "start_data": _packed([row.bits for row in rows], design.cols, width),
+        "start_user": _packed([row.status for row in rows], design.cols, STATUS_BITS),
+        "start_last": np.concatenate([row.last for row in rows]).astype(np.uint8),
+    }
+
+
 def _data(streams: Sequence[Beats], lanes: int, width: int) -> np.ndarray:
+    return _packed([beats.elements for beats in streams], lanes, width)
+
+
+def _packed(elements: Sequence[np.ndarray], lanes: int, width: int) -> np.ndarray:
     size = beat_bytes(lanes, width)
-    words = pack_beats(np.concatenate([beats.elements for beats in streams]), width)
+    words = pack_beats(np.concatenate(list(elements)), width)
     joined = b"".join(word.to_bytes(size, "little") for word in words)
     return np.frombuffer(joined, dtype=np.uint8).reshape(len(words), size)
 

@@ -158,6 +158,11 @@ class Format(abc.ABC):
     def max_finite(self) -> Fraction: ...
 
     @property
+    def is_result_format(self) -> bool:
+        """Whether a single number can be rounded to the format."""
+        return True
+
+    @property
     def dtype(self) -> np.dtype:
         """NumPy dtype of an array of patterns."""
         return pattern_dtype(self.width)
@@ -210,8 +215,11 @@ class Format(abc.ABC):
         """The pattern of the NaN that hwgen produces; 0 where the format has none."""
 
     @abc.abstractmethod
-    def from_float(self, values: np.ndarray) -> np.ndarray:
-        """Round float64 values to patterns. Raises FormatError for NaN in a format without one."""
+    def from_float(self, values: np.ndarray, *, axis: int = -1) -> np.ndarray:
+        """Round float64 values to patterns. Raises FormatError for NaN in a format without one.
+
+        ``axis`` is the one that blocks extend along, which matters to block-scaled formats only.
+        """
 
     @abc.abstractmethod
     def to_float(self, bits: np.ndarray) -> np.ndarray:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 
 from hwgen.errors import FormatError
 from hwgen.formats.base import Format
+from hwgen.formats.block import NAMED_BLOCKS, BlockScaled, NamedBlock
 from hwgen.formats.fixed import FixedPoint
 from hwgen.formats.ieee import ALLOWED_OVERFLOW, NAMED_FLOATS, Float, FloatOverflow, Specials
 from hwgen.formats.integer import Integer
+from hwgen.formats.posit import STANDARD_EXPONENT_BITS, Posit
 from hwgen.words import Words, parse_integer, parse_words
 
 __all__ = ["KnownFormat", "known_formats", "parse_format"]
@@ -50,9 +52,14 @@ class _Family:
 
 def known_formats() -> tuple[KnownFormat, ...]:
     """Return the catalogue: names and families, each with a one-line description."""
-    named = tuple(KnownFormat(entry.name, entry.description) for entry in NAMED_FLOATS)
-    families = tuple(KnownFormat(entry.usage, entry.description) for entry in _FAMILIES.values())
-    return named + families
+    named = [KnownFormat(entry.name, entry.description) for entry in NAMED_FLOATS]
+    posits = [
+        KnownFormat(f"posit{width}", f"Posit Standard 2022, {width} bits, 2 of them exponent")
+        for width in (8, 16, 32)
+    ]
+    blocks = [KnownFormat(entry.name, entry.description) for entry in NAMED_BLOCKS]
+    families = [KnownFormat(entry.usage, entry.description) for entry in _FAMILIES.values()]
+    return (*named, *posits, *blocks, *families)
 
 
 def parse_format(text: str) -> Format:
@@ -75,6 +82,9 @@ def parse_format(text: str) -> Format:
             specials=named.specials,
             overflow=_choice(words, "overflow", FloatOverflow),
         )
+    block = _BLOCKS.get(words.head)
+    if block is not None:
+        return _parse_block(words, block)
     family = _FAMILIES.get(words.head)
     short = re.fullmatch(r"([a-z]+)(\d+)", words.head)
     if family is None and short is not None and short[1] in _FAMILIES:
@@ -138,6 +148,40 @@ def _parse_integer(words: Words) -> Integer:
     return Integer(integer_bits=_number(words, 0, "width"), signed=words.head == "int")
 
 
+def _parse_posit(words: Words) -> Posit:
+    # positN and posit:N are the standard's.
+    standard = len(words.positional) == 1
+    _check(words, positional=1 if standard else 2, options=(), usage="positN or posit:N,ES")
+    return Posit(
+        width=_number(words, 0, "bits"),
+        exponent_bits=(STANDARD_EXPONENT_BITS if standard else _number(words, 1, "exponent bits")),
+    )
+
+
+def _parse_block(words: Words, named: NamedBlock) -> BlockScaled:
+    elements = {element.name: element for element in named.elements}
+    if len(elements) == 1:
+        _check(words, positional=0, options=("block",), usage=f"{named.name}[:block=N]")
+    else:
+        usage = f"{named.name}[:element={'|'.join(elements)}][,block=N]"
+        _check(words, positional=0, options=("element", "block"), usage=usage)
+    element = words.options.get("element", named.elements[0].name)
+    if element not in elements:
+        raise FormatError(
+            f"{words.text!r} has element={element}; allowed is {' or '.join(elements)}"
+        )
+    block = words.options.get("block")
+    return BlockScaled(
+        element=elements[element],
+        scale=named.scale,
+        block=(
+            named.block
+            if block is None
+            else parse_integer(block, f"block of {words.text!r}", error=FormatError)
+        ),
+    )
+
+
 def _parse_fixed(words: Words) -> FixedPoint:
     _check(words, positional=2, options=(), usage=_FAMILIES[words.head].usage)
     return FixedPoint(
@@ -148,11 +192,18 @@ def _parse_fixed(words: Words) -> FixedPoint:
 
 
 _NAMED = {entry.name: entry for entry in NAMED_FLOATS}
+_BLOCKS = {entry.name: entry for entry in NAMED_BLOCKS}
 _FAMILIES = {
     "float": _Family(
         "float:E,F",
         "IEEE-like float, E exponent bits (2 to 11), F fraction bits (1 to 52)",
         _parse_float,
+    ),
+    "posit": _Family(
+        "posit:N,ES",
+        "posit of N bits (3 to 32) with ES exponent bits (0 to 4)",
+        _parse_posit,
+        True,
     ),
     "int": _Family("int:N", "two's complement integer of N bits (2 to 64)", _parse_integer, True),
     "uint": _Family("uint:N", "unsigned integer of N bits (1 to 63)", _parse_integer, True),

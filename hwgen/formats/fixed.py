@@ -185,7 +185,7 @@ class FixedPoint(Format):
             inexact=(overflow | (dropped & ~whole)).reshape(given.shape),
         )
 
-    def from_float(self, values: np.ndarray) -> np.ndarray:
+    def from_float(self, values: np.ndarray, *, axis: int = -1) -> np.ndarray:
         parts = split_float64(as_float64(values, self))
         refuse_nan(parts.nan, self.name)
         bits = self.pack(parts.sign, parts.significand, parts.exponent).bits

@@ -323,7 +323,7 @@ class Float(Format):
             inexact=(inexact | overflow).reshape(given.shape),
         )
 
-    def from_float(self, values: np.ndarray) -> np.ndarray:
+    def from_float(self, values: np.ndarray, *, axis: int = -1) -> np.ndarray:
         parts = split_float64(as_float64(values, self))
         if not self.has_nan:
             refuse_nan(parts.nan, self.name)

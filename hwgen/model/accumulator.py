@@ -19,9 +19,10 @@ import numpy as np
 
 from hwgen.model import limbs
 from hwgen.model.operands import Operand, dropped_bits, exact_lane_scales, magnitude_bounds
+from hwgen.model.random_words import RandomWords
 from hwgen.spec.accumulator import Overflow, Rounding, Window
 
-__all__ = ["Sums", "accumulate", "lane_sum", "limb_sum", "matmul_sum"]
+__all__ = ["Sums", "accumulate", "lane_sum", "limb_sum", "matmul_sum", "settle"]
 
 _EXACT = 1 << 53  # integers up to this magnitude are exact in float64
 # In a judged lane the register plus a summand reduced modulo 2**W stays below 1.5 * 2**52.
@@ -38,8 +39,11 @@ class Sums:
     dropped: np.ndarray  # (m, n) bool: a nonzero bit below 2**lsb was dropped
 
 
-def accumulate(a: Operand, b: Operand, window: Window) -> Sums:
-    """Sum the finite products of ``a`` (m, k) and ``b`` (k, n); specials count as 0."""
+def accumulate(a: Operand, b: Operand, window: Window, random: RandomWords | None = None) -> Sums:
+    """Sum the finite products of ``a`` (m, k) and ``b`` (k, n); specials count as 0.
+
+    ``random`` is needed for stochastic rounding only.
+    """
     shape = (a.exponent.shape[0], b.exponent.shape[1])
     nothing = np.zeros(shape, dtype=np.bool_)
     if a.empty or b.empty:
@@ -47,16 +51,16 @@ def accumulate(a: Operand, b: Operand, window: Window) -> Sums:
         return Sums(words=words, event=nothing, dropped=nothing)
     dropped = dropped_bits(a, b, window.lsb)
     bounds = magnitude_bounds(a, b)
-    # Rounding lifts a summand by at most half a unit of 2**lsb; one unit a term is a safe bound.
+    # Rounding lifts a summand by at most one unit of 2**lsb.
     total = bounds.total / Fraction(2) ** window.lsb + a.exponent.shape[1]
     judge = total >= 1 << (window.width - 1) or bounds.product >= Fraction(2) ** (window.msb + 1)
     scales = exact_lane_scales(a, b, window.lsb)
     if scales is None or (window.width > _JUDGED_LANE_WIDTH if judge else total > _EXACT):
-        words, event = limb_sum(a, b, window, judge=judge)
+        words, event = limb_sum(a, b, window, random, judge=judge)
         return Sums(words=words, event=event, dropped=dropped)
     x, y = a.scaled_float(scales[0]), b.scaled_float(scales[1])
     if judge or dropped.any():
-        lane, event = lane_sum(x, y, window, judge=judge)
+        lane, event = lane_sum(x, y, window, random, judge=judge)
     else:
         lane, event = matmul_sum(x, y), nothing
     return Sums(words=_words_of_lane(lane, window), event=event, dropped=dropped)
@@ -68,7 +72,12 @@ def matmul_sum(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def lane_sum(
-    x: np.ndarray, y: np.ndarray, window: Window, *, judge: bool
+    x: np.ndarray,
+    y: np.ndarray,
+    window: Window,
+    random: RandomWords | None = None,
+    *,
+    judge: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum rounded products in one float64 lane an element.
 
@@ -78,6 +87,8 @@ def lane_sum(
     y : (k, n) array of float64
         Operands scaled so that products count units of ``2**lsb``.
     window : Window
+    random : RandomWords, optional
+        For stochastic rounding.
     judge : bool
         Test for range events at every step; without it there must be none.
 
@@ -87,21 +98,39 @@ def lane_sum(
         Integers.
     event : (m, n) array of bool
     """
-    round_to_integer = np.rint if window.rounding is Rounding.EVEN else np.trunc
     columns = np.ascontiguousarray(x.T)
     register = np.zeros((x.shape[0], y.shape[1]))
     event = np.zeros(register.shape, dtype=np.bool_)
     product = np.empty_like(register)
-    for column, line in zip(columns, y, strict=True):
+    for k, (column, line) in enumerate(zip(columns, y, strict=True)):
         np.multiply.outer(column, line, out=product)
         if judge:
             wild = np.abs(product) >= 2.0**window.summand_bits
-            round_to_integer(product, out=product)
+            _round_lane(product, window, random, k)
             _judged_lane_step(register, event, product, wild, window)
         else:
-            round_to_integer(product, out=product)
+            _round_lane(product, window, random, k)
             register += product
     return register, event
+
+
+def _round_lane(product: np.ndarray, window: Window, random: RandomWords | None, k: int) -> None:
+    """Round products to integers, in place."""
+    if window.rounding is Rounding.ZERO:
+        np.trunc(product, out=product)
+    elif window.rounding is Rounding.EVEN:
+        np.rint(product, out=product)
+    else:
+        whole = np.trunc(product)
+        rest = np.abs(product - whole)
+        if window.rounding is Rounding.ODD:
+            half = 0.5 * whole
+            up = (rest != 0) & (np.trunc(half) == half)
+        else:
+            # The carry out of rest + word / 2**R, written so that float64 does not round.
+            words = random.of_products(k).astype(np.float64)
+            up = rest >= 1 - np.ldexp(words, -window.random_bits)
+        np.add(whole, np.copysign(up.astype(np.float64), product), out=product)
 
 
 def _judged_lane_step(
@@ -124,7 +153,12 @@ def _judged_lane_step(
 
 
 def limb_sum(
-    a: Operand, b: Operand, window: Window, *, judge: bool
+    a: Operand,
+    b: Operand,
+    window: Window,
+    random: RandomWords | None = None,
+    *,
+    judge: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum rounded products in 32-bit words.
 
@@ -135,6 +169,8 @@ def limb_sum(
     b : Operand
         (k, n) elements.
     window : Window
+    random : RandomWords, optional
+        For stochastic rounding.
     judge : bool
         Test for range events at every step; without it there must be none.
 
@@ -144,7 +180,7 @@ def limb_sum(
         Normalised signed words.
     event : (m, n) array of bool
     """
-    products = _Products(a, b, window)
+    products = _Products(a, b, window, random)
     event = np.zeros((a.exponent.shape[0], b.exponent.shape[1]), dtype=np.bool_)
     # Words under the register take the bits to be dropped, words above it what is out of range.
     field = np.zeros((products.below + products.words + products.above, event.size), dtype=np.int64)
@@ -191,10 +227,11 @@ class _Step:
 class _Products:
     """Exact products, one k at a time, aligned to the words of a register."""
 
-    def __init__(self, a: Operand, b: Operand, window: Window) -> None:
+    def __init__(self, a: Operand, b: Operand, window: Window, random: RandomWords | None) -> None:
         self._a = a
         self._b = b
         self._window = window
+        self._random = random
         self._a_words = limbs.split(a.significand, 1 if a.bits <= limbs.WORD else 2)
         self._b_words = limbs.split(b.significand, 1 if b.bits <= limbs.WORD else 2)
         product_words = len(self._a_words) + len(self._b_words)
@@ -210,19 +247,30 @@ class _Products:
         shift = (a.exponent + b.exponent - self._window.lsb).reshape(-1)
         # Beyond these limits all bits lie under the place that decides the rounding, or on top.
         np.clip(shift, -limbs.WORD * self.below, limbs.WORD * self.words, out=shift)
-        increment = None
-        if self._window.rounding is Rounding.EVEN:
-            # Significands are odd, hence so is their product: a tie is exactly a shift by one
-            # place, and then the next bit decides.
-            half = limbs.bit(words, np.maximum(-shift - 1, 1))
-            increment = (half & (shift < 0)).astype(np.int64)
         return _Step(
             words=limbs.shift_within_word(words, (shift & 31).astype(np.uint64)),
             first=shift >> 5,
-            increment=increment,
+            increment=self._increment(words, shift, k),
             sign=1 - 2 * (a.negative ^ b.negative).reshape(-1).astype(np.int64),
             wild=self._wild(a, b, words),
         )
+
+    def _increment(self, words: list[np.ndarray], shift: np.ndarray, k: int) -> np.ndarray | None:
+        """Whether rounding lifts the magnitude; significands are odd, hence so are products."""
+        rounding = self._window.rounding
+        if rounding is Rounding.ZERO:
+            return None
+        dropped = shift < 0  # the lowest bit is a 1
+        if rounding is Rounding.EVEN:
+            # A tie is exactly a shift by one place, and then the next bit decides.
+            up = limbs.bit(words, np.maximum(-shift - 1, 1))
+        elif rounding is Rounding.ODD:
+            up = ~limbs.bit(words, -shift)
+        else:
+            bits = self._window.random_bits
+            leading = limbs.bits_at(words, -shift - bits, bits)
+            up = (leading + self._random.of_products(k).reshape(-1)) >> np.uint64(bits) != 0
+        return (up & dropped).astype(np.int64)
 
     def _wild(self, a: Operand, b: Operand, words: list[np.ndarray]) -> np.ndarray:
         top = (a.top + b.top).reshape(
@@ -240,14 +288,29 @@ def _judged_limb_step(
     register: np.ndarray, event: np.ndarray, summand: np.ndarray, step: _Step, window: Window
 ) -> None:
     """Add one summand an element, in place, testing for range events."""
-    saturate = window.overflow is Overflow.SATURATE
-    words = len(register)
-    if saturate:
-        largest = limbs.constant((1 << window.summand_bits) - 1, words)
+    if window.overflow is Overflow.SATURATE:
+        largest = limbs.constant((1 << window.summand_bits) - 1, len(register))
         np.copyto(summand, largest, where=step.wild)
     summand *= step.sign
     register += summand
     limbs.normalise(register)
+    settle(register, event, step.wild, window)
+
+
+def settle(register: np.ndarray, event: np.ndarray, wild: np.ndarray, window: Window) -> None:
+    """Judge finished sums by the window's overflow rule, in place.
+
+    Parameters
+    ----------
+    register : (words, n) array of int64
+        Normalised signed words of sums of a register and one summand; reduced to the register's.
+    event : (n,) array of bool
+        Raised where a sum leaves the register, and where ``wild`` is.
+    wild : (n,) array of bool
+        Summands out of range.
+    window : Window
+    """
+    words = len(register)
     # The register has room for W + 2 bits, so that its sign bit lies in one of the two top words.
     word, place = divmod(window.width - 1, limbs.WORD)
     high = register[-1].copy()
@@ -255,8 +318,8 @@ def _judged_limb_step(
         high <<= limbs.WORD
         high |= register[-2]
     outside = (high >> place) != (high >> 63)
-    event |= outside | step.wild
-    if saturate:
+    event |= outside | wild
+    if window.overflow is Overflow.SATURATE:
         negative = outside & (high < 0)
         lowest, highest = -1 << (window.width - 1), (1 << (window.width - 1)) - 1
         np.copyto(register, limbs.constant(lowest, words), where=negative)

@@ -44,6 +44,7 @@ class Outputs:
     b_ready: bool
     row: Row | None
     protocol_error: bool
+    start_ready: bool = False
 
 
 class _InputBuffer:
@@ -60,6 +61,41 @@ class _InputBuffer:
     def step(self, offered: Beat | None, *, take: bool) -> None:
         self.kept = None if take else self.front(offered)
         self.ready = self.kept is None
+
+
+class _StartBuffer:
+    """Rows of start values: those that no block has yet, and room that comes free once they are
+    read.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self._rows = design.rows
+        self._cols = design.cols
+        self._when = timing(design)
+        self._room = self._when.buffer_rows
+        self._freed: deque[int] = deque()  # the cycles in which room comes free
+        self._place = 0  # of the next row in its block
+        self.loaded: deque[Row] = deque()
+        self.ready = False
+        self.misplaced = False
+
+    def end(self, cycle: int) -> list[Row]:
+        """Take the rows of a block that ends; each is kept until the last column has read it."""
+        first = cycle + self._when.start_read + self._cols
+        self._freed.extend(first + self._when.row_interval * row for row in range(self._rows))
+        return [self.loaded.popleft() for _ in range(self._rows)]
+
+    def step(self, cycle: int, offered: Row | None) -> None:
+        """Take what is offered, if there is room."""
+        if self._freed and self._freed[0] == cycle:
+            self._freed.popleft()
+            self._room += 1
+        if offered is not None and self.ready:
+            self._room -= 1
+            self.loaded.append(offered)
+            self._place = (self._place + 1) % self._rows
+            self.misplaced |= offered.last != (self._place == 0)
+        self.ready = self._room > 0
 
 
 class ArrayModel:
@@ -84,15 +120,20 @@ class ArrayModel:
         self._inputs = {"a": _InputBuffer(), "b": _InputBuffer()}
         self._cycle = 0
         self._block: list[tuple[Beat, Beat]] = []
+        self._last_pair = 0  # cycle in which the last one was admitted
         self._skipping = ""  # the stream whose surplus beats are dropped
         self._protocol_error = False
         self._credits = self._timing.buffer_rows
-        # The first cycle clears the array; the drain chains are then busy as after a block.
-        self._next_admission = 1
-        self._next_end = self._timing.block_interval
+        # The first cycles clear the array; the drain chains are then busy as after a block.
+        when = self._timing
+        self._next_admission = when.clearing
+        self._next_end = when.clearing - 1 + when.block_interval - when.lane_cycles
         self._rows: deque[tuple[int, Row]] = deque()  # (first cycle in which it is offered, row)
+        self._starts = _StartBuffer(self._design) if self._design.starts else None
 
-    def step(self, a: Beat | None, b: Beat | None, *, c_ready: bool) -> Outputs:
+    def step(
+        self, a: Beat | None, b: Beat | None, *, c_ready: bool, start: Row | None = None
+    ) -> Outputs:
         """Advance by one cycle.
 
         Parameters
@@ -101,6 +142,8 @@ class ArrayModel:
             What is offered in this cycle.
         c_ready : bool
             Whether a row would be taken in this cycle.
+        start : Row or None
+            The row of start values that is offered in this cycle, if the design has them.
 
         Returns
         -------
@@ -113,6 +156,7 @@ class ArrayModel:
             b_ready=self._inputs["b"].ready,
             row=row,
             protocol_error=self._protocol_error,
+            start_ready=self._starts is not None and self._starts.ready,
         )
         fronts = {side: self._inputs[side].front(offered) for side, offered in (("a", a), ("b", b))}
         taken = self._admit(fronts)
@@ -121,6 +165,9 @@ class ArrayModel:
             self._credits += 1
         for side, offered in (("a", a), ("b", b)):
             self._inputs[side].step(offered, take=side in taken)
+        if self._starts is not None:
+            self._starts.step(self._cycle, start)
+            self._protocol_error |= self._starts.misplaced
         self._cycle += 1
         return shown
 
@@ -129,21 +176,35 @@ class ArrayModel:
         a, b = fronts["a"], fronts["b"]
         if self._skipping:
             return self._drop(fronts)
-        if a is None or b is None or self._cycle < self._next_admission:
+        if a is None or b is None or not self._in_turn():
             return ""
         if a.last or b.last:
             if self._credits < self._design.rows or self._cycle < self._next_end:
                 return ""
-            self._next_end = self._cycle + self._timing.block_interval
+            if self._starts is not None and len(self._starts.loaded) < self._design.rows:
+                return ""
+            when = self._timing
+            end = self._cycle + when.lane_wait(len(self._block) + 1)
+            self._next_end = end + when.block_interval
+            self._next_admission = end + when.lane_cycles + 1
+        self._last_pair = self._cycle
         self._block.append((a, b))
+        # A block of A and B of different lengths uses up its start values too.
+        ends = self._starts is not None and (a.last or b.last)
+        starts = self._starts.end(self._cycle) if ends else []
         if a.last and b.last:
             self._credits -= self._design.rows
-            self._finish_block()
+            self._finish_block(starts)
         elif a.last or b.last:
             self._protocol_error = True
             self._skipping = "b" if a.last else "a"
             self._block = []
         return "ab"
+
+    def _in_turn(self) -> bool:
+        """Whether the array is ready, and the next pair's lane comes by."""
+        since = self._cycle - self._last_pair - 1 if self._block else 0
+        return self._cycle >= self._next_admission and since % self._timing.lanes == 0
 
     def _drop(self, fronts: dict[str, Beat | None]) -> str:
         side = self._skipping
@@ -154,11 +215,15 @@ class ArrayModel:
             self._skipping = ""
         return side
 
-    def _finish_block(self) -> None:
+    def _finish_block(self, starts: list[Row]) -> None:
         a = np.stack([beat.elements for beat, _ in self._block], axis=1)
         b = np.stack([beat.elements for _, beat in self._block], axis=0)
-        bits, status = gemm_bits(a, b, self._design.datapath)
-        first = self._cycle + self._timing.first_result - STREAM_LATENCY
+        start = None
+        if starts:
+            start = np.stack([row.bits for row in starts]), np.stack([row.status for row in starts])
+        bits, status = gemm_bits(a, b, self._design.datapath, start=start)
+        when = self._timing
+        first = self._cycle + when.first_result + when.lane_wait(len(self._block)) - STREAM_LATENCY
         for i in range(self._design.rows):
             row = Row(bits[i], status[i], last=i == self._design.rows - 1)
             self._rows.append((first + i * self._timing.row_interval, row))

@@ -14,8 +14,12 @@ What arithmetic.md leaves open is settled as follows; the array route and the ci
 * ``overflow=wrap``: the rounded summand, in range or not, is added modulo ``2**W``; the next sum is
   judged from the reduced register.
 * ``overflow=saturate``: a product out of range is clamped, then added, then the sum is clamped.
-* ``round=even`` may round a summand up to exactly ``2**(msb+1)``; that is no event by itself, since
-  the range is judged before rounding.
+* ``round=even`` and ``round=stochastic`` may round a summand up to exactly ``2**(msb+1)``; that is
+  no event by itself, since the range is judged before rounding. A clamped summand is not rounded.
+* ``round=odd`` sets the lowest bit of a truncated magnitude that lost a nonzero bit, also where all
+  of it was lost. ``round=stochastic`` adds a random number of R bits to the R bits below ``lsb``
+  and truncates: a carry out of them lifts the magnitude; what lies below those R bits is ignored.
+  The random number belongs to the place k of the product in the block, zero products included.
 * ``inexact`` is raised by any nonzero bit of a finite product below ``2**lsb``, also when that
   product is out of range, and whatever the result is in the end.
 * The result is NaN if a product is NaN, or infinite products of both signs occurred, or an event
@@ -25,6 +29,9 @@ What arithmetic.md leaves open is settled as follows; the array route and the ci
   where the output format has no infinity, and ``invalid`` too where that format then answers NaN; a
   finite result beyond such a format likewise.
 * ``out=raw`` cannot hold infinities or NaN: the register then reads zero and ``invalid`` is raised.
+* A start value is the last summand, in units of the register; it is never rounded and never out of
+  range by itself, but the sum with it is judged like any other. Its status counts as the block's
+  own: ``invalid`` makes the result NaN, ``overflow`` is a range event, ``inexact`` a dropped bit.
 """
 
 from __future__ import annotations
@@ -39,6 +46,7 @@ from hwgen.formats import Format
 from hwgen.formats.base import Encoding, Kind, Number
 from hwgen.spec.accumulator import Overflow, Rounding, Window
 from hwgen.spec.datapath import Datapath
+from hwgen.spec.dither import Side, initial_state, lane_masks
 
 __all__ = ["dot"]
 
@@ -59,7 +67,14 @@ class _State:
     minus_inf: bool = False
 
 
-def dot(a_bits: Sequence[int], b_bits: Sequence[int], datapath: Datapath) -> tuple[int, int]:
+def dot(
+    a_bits: Sequence[int],
+    b_bits: Sequence[int],
+    datapath: Datapath,
+    *,
+    lanes: tuple[int, int] = (0, 0),
+    start: tuple[int, int] | None = None,
+) -> tuple[int, int]:
     """Return the result pattern and the status of ``sum(a * b)``.
 
     Parameters
@@ -67,6 +82,11 @@ def dot(a_bits: Sequence[int], b_bits: Sequence[int], datapath: Datapath) -> tup
     a_bits, b_bits : sequence of int
         Operand patterns, of equal length; the empty sum is +0.
     datapath : Datapath
+    lanes : tuple of two ints
+        The row and the column of the array, on which the random numbers of stochastic rounding
+        depend (:mod:`hwgen.spec.dither`).
+    start : tuple of two ints, optional
+        A raw register, as W-bit two's complement, and its status, to add in the end.
 
     Returns
     -------
@@ -80,9 +100,35 @@ def dot(a_bits: Sequence[int], b_bits: Sequence[int], datapath: Datapath) -> tup
             f"a has {len(a_bits)} terms and b has {len(b_bits)}; a dot product needs equal lengths"
         )
     state = _State()
-    for a, b in zip(a_bits, b_bits, strict=True):
-        _add_product(state, _decode(datapath.a, int(a)), _decode(datapath.b, int(b)), datapath)
+    window = datapath.window
+    random = [0] * len(a_bits)
+    if window.rounding is Rounding.STOCHASTIC:
+        row, column = (
+            _lane_words(window.seed, side, lane, window.random_bits, len(a_bits))
+            for side, lane in zip(Side, lanes, strict=True)
+        )
+        random = [x ^ y for x, y in zip(row, column, strict=True)]
+    for a, b, word in zip(a_bits, b_bits, random, strict=True):
+        numbers = _decode(datapath.a, int(a)), _decode(datapath.b, int(b))
+        _add_product(state, *numbers, datapath, word)
+    if start is not None:
+        _add_start(state, *start, window)
     return _result(state, datapath)
+
+
+@lru_cache(maxsize=1 << 10)
+def _lane_words(seed: int, side: Side, lane: int, bits: int, terms: int) -> tuple[int, ...]:
+    """Return a lane's random word for each product of a block (:mod:`hwgen.spec.dither`)."""
+    state = initial_state(seed, side)
+    masks = lane_masks(side, lane, bits)
+    words = []
+    for _ in range(terms):
+        parities = [f"{state & mask:b}".count("1") % 2 for mask in masks]
+        words.append(sum(parity << place for place, parity in enumerate(parities)))
+        state, shifted_out = divmod(state, 2)
+        for tap in (32, 22, 2, 1):  # the polynomial's exponents; bits count from 1 here
+            state ^= shifted_out << (tap - 1)
+    return tuple(words)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -95,7 +141,7 @@ def _encode(fmt: Format, register: int, lsb: int) -> Encoding:
     return fmt.encode(register * Fraction(2) ** lsb)
 
 
-def _add_product(state: _State, a: Number, b: Number, datapath: Datapath) -> None:
+def _add_product(state: _State, a: Number, b: Number, datapath: Datapath, random: int) -> None:
     negative = a.sign != b.sign
     if a.kind is not Kind.FINITE or b.kind is not Kind.FINITE:
         if Kind.NAN in (a.kind, b.kind) or _is_zero(a) or _is_zero(b):
@@ -112,7 +158,7 @@ def _add_product(state: _State, a: Number, b: Number, datapath: Datapath) -> Non
     quantum = min(datapath.a.min_exponent + datapath.b.min_exponent, window.lsb)
     magnitude = a.significand * b.significand << (a.exponent + b.exponent - quantum)
     in_range = magnitude < 1 << (window.msb + 1 - quantum)
-    rounded, dropped = _round_to_lsb(magnitude, window.lsb - quantum, window.rounding)
+    rounded, dropped = _round_to_lsb(magnitude, window.lsb - quantum, window, random)
     state.dropped |= dropped
     if not in_range:
         state.event = True
@@ -125,14 +171,30 @@ def _is_zero(number: Number) -> bool:
     return number.kind is Kind.FINITE and number.significand == 0
 
 
-def _round_to_lsb(magnitude: int, shift: int, rounding: Rounding) -> tuple[int, bool]:
+def _round_to_lsb(magnitude: int, shift: int, window: Window, random: int) -> tuple[int, bool]:
     """Drop ``shift`` low bits; return the rounded magnitude and whether it is inexact."""
     quotient, remainder = divmod(magnitude, 1 << shift)
-    if rounding is Rounding.EVEN:
+    if window.rounding is Rounding.EVEN:
         twice = 2 * remainder
         if twice > 1 << shift or (twice == 1 << shift and quotient % 2 == 1):
             quotient += 1
+    elif window.rounding is Rounding.ODD:
+        if remainder != 0 and quotient % 2 == 0:
+            quotient += 1
+    elif window.rounding is Rounding.STOCHASTIC:
+        one = 1 << window.random_bits
+        leading = (remainder * one) >> shift  # the dropped bits that are looked at
+        if leading + random >= one:
+            quotient += 1
     return quotient, remainder != 0
+
+
+def _add_start(state: _State, register: int, status: int, window: Window) -> None:
+    negative = register >> (window.width - 1)
+    _add_summand(state, register - (negative << window.width), window)
+    state.nan |= bool(status & _INVALID)
+    state.event |= bool(status & _OVERFLOW)
+    state.dropped |= bool(status & _INEXACT)
 
 
 def _add_summand(state: _State, summand: int, window: Window) -> None:

@@ -8,10 +8,13 @@ import numpy as np
 
 from hwgen.errors import FormatError, SpecError, UnsupportedError
 from hwgen.formats import Format
-from hwgen.model import exact
+from hwgen.model import exact, exact_float_sum
 from hwgen.model.accumulator import accumulate
+from hwgen.model.float_sum import float_sum_gemm
 from hwgen.model.operands import Operand, exact_lane_scales, special_products
+from hwgen.model.random_words import random_words
 from hwgen.model.rounding import INVALID, empty_result, finish
+from hwgen.model.start import Start
 from hwgen.spec.datapath import Datapath
 
 __all__ = ["check_operands", "gemm", "gemm_bits"]
@@ -24,7 +27,13 @@ _Pair = tuple[np.ndarray, np.ndarray]
 
 
 def gemm_bits(
-    a_bits: np.ndarray, b_bits: np.ndarray, datapath: Datapath, *, engine: str = "numpy"
+    a_bits: np.ndarray,
+    b_bits: np.ndarray,
+    datapath: Datapath,
+    *,
+    engine: str = "numpy",
+    lanes: tuple[int, int] | None = None,
+    start: np.ndarray | _Pair | None = None,
 ) -> _Pair:
     """Multiply two matrices of bit patterns.
 
@@ -37,6 +46,12 @@ def gemm_bits(
     engine : {"numpy", "exact"}
         The vectorised route, or Python integers one dot product at a time
         (:mod:`hwgen.model.exact`). Both give the same bits.
+    lanes : tuple of two ints, optional
+        Rows and columns of the array that computes the product tile by tile; by default one that
+        holds all of it. Only stochastic rounding asks for it.
+    start : array or tuple of two arrays, optional
+        Raw registers that the sums are added to, as ``out=raw`` gives them, and perhaps their
+        status: ``round(acc + start)``. Window accumulators only.
 
     Returns
     -------
@@ -52,17 +67,34 @@ def gemm_bits(
     FormatError
         If an array does not hold patterns of its format.
     SpecError
-        If the shapes do not fit or the engine is unknown.
+        If the shapes do not fit, the engine is unknown, ``lanes`` are not positive, or a start is
+        given to a floating-point sum.
 
     Notes
     -----
     k ascends from 0; k = 0 gives +0. The fine points of the semantics are written down in
-    :mod:`hwgen.model.exact`.
+    :mod:`hwgen.model.exact` and, for floating-point sums, :mod:`hwgen.model.exact_float_sum`.
+
+    With ``round=stochastic`` a result depends on the tiling: element (m, n) is rounded with the
+    random numbers of row ``m % rows`` and column ``n % cols`` of the array, which start anew with
+    each block (:mod:`hwgen.spec.dither`). A product that is one block needs no ``lanes``.
+
+    The start is the last summand of each sum, so that the sum over K may be split: with ``out=raw``
+    the result and status of one part are the start of the next, and the last part's are those of
+    the whole. That holds bit for bit where no range event occurs and no product is infinite
+    (a raw register holds no infinity: it is invalid then), but not with ``round=stochastic``,
+    whose random numbers count from the start of a block.
     """
     if engine not in _ENGINES:
         raise SpecError(f"unknown engine {engine!r}; known are {', '.join(_ENGINES)}")
+    if lanes is not None and min(lanes) < 1:
+        raise SpecError(f"lanes is {lanes}; the rows and columns of an array are 1 or more each")
     a_bits, b_bits = check_operands(a_bits, b_bits, datapath)
-    return _ENGINES[engine](a_bits, b_bits, datapath)
+    whole = (max(1, a_bits.shape[0]), max(1, b_bits.shape[1]))
+    started = None
+    if start is not None:
+        started = Start.of(start, datapath, (a_bits.shape[0], b_bits.shape[1]))
+    return _ENGINES[engine](a_bits, b_bits, datapath, lanes or whole, started)
 
 
 def gemm(a: np.ndarray, b: np.ndarray, datapath: Datapath, *, engine: str = "numpy") -> np.ndarray:
@@ -72,7 +104,7 @@ def gemm(a: np.ndarray, b: np.ndarray, datapath: Datapath, *, engine: str = "num
     ----------
     a : (m, k) array of real numbers
     b : (k, n) array of real numbers
-        Rounded to the operand formats first.
+        Rounded to the operand formats first; blocks of block-scaled formats extend along k.
     datapath : Datapath
     engine : str
         As in :func:`gemm_bits`.
@@ -88,19 +120,19 @@ def gemm(a: np.ndarray, b: np.ndarray, datapath: Datapath, *, engine: str = "num
     UnsupportedError
         If ``out=raw`` and the register is wider than 53 bits, which float64 cannot hold.
     """
-    window, out = datapath.window, datapath.out
-    if out is None and window.width > 53:
+    out = datapath.out
+    if out is None and datapath.window.width > 53:
         raise UnsupportedError(
-            f"the raw register has {window.width} bits and float64 holds 53;"
+            f"the raw register has {datapath.window.width} bits and float64 holds 53;"
             " call gemm_bits, or choose an output format"
         )
-    a_bits = datapath.a.from_float(_real_matrix(a, "a"))
-    b_bits = datapath.b.from_float(_real_matrix(b, "b"))
+    a_bits = datapath.a.from_float(_real_matrix(a, "a"), axis=1)
+    b_bits = datapath.b.from_float(_real_matrix(b, "b"), axis=0)
     bits, status = gemm_bits(a_bits, b_bits, datapath, engine=engine)
     if out is None:
-        spare = 64 - window.width
+        spare = 64 - datapath.window.width
         signed = (bits.astype(np.uint64) << np.uint64(spare)).view(np.int64) >> spare
-        values = np.ldexp(signed.astype(np.float64), window.lsb)
+        values = np.ldexp(signed.astype(np.float64), datapath.window.lsb)
     else:
         values = out.to_float(bits)
     return np.where(status & INVALID, np.nan, values)
@@ -146,21 +178,31 @@ def _real_matrix(values: np.ndarray, what: str) -> np.ndarray:
     return values.astype(np.float64)
 
 
-def _numpy_engine(a_bits: np.ndarray, b_bits: np.ndarray, datapath: Datapath) -> _Pair:
+def _numpy_engine(
+    a_bits: np.ndarray,
+    b_bits: np.ndarray,
+    datapath: Datapath,
+    lanes: tuple[int, int],
+    start: Start | None,
+) -> _Pair:
     a, b = Operand.unpack(a_bits, datapath.a), Operand.unpack(b_bits, datapath.b)
+    if datapath.float_sum is not None:
+        return float_sum_gemm(a, b, datapath)
     rows, cols = a_bits.shape[0], b_bits.shape[1]
     c_bits, status = empty_result(rows, cols, datapath)
+    random = random_words(datapath.window, (rows, a_bits.shape[1], cols), lanes)
     side = _tile_side(a, b, datapath)
     for top in range(0, rows, side):
         tall = slice(top, top + side)
         for left in range(0, cols, side):
             wide = slice(left, left + side)
             tile_a, tile_b = a[tall], b[:, wide]
-            c_bits[tall, wide], status[tall, wide] = finish(
-                accumulate(tile_a, tile_b, datapath.window),
-                special_products(tile_a, tile_b),
-                datapath,
-            )
+            dither = random and random.tile(tall, wide)
+            sums = accumulate(tile_a, tile_b, datapath.window, dither)
+            specials = special_products(tile_a, tile_b)
+            if start is not None:
+                sums, specials = start[tall, wide].add(sums, specials, datapath.window)
+            c_bits[tall, wide], status[tall, wide] = finish(sums, specials, datapath)
     return c_bits, status
 
 
@@ -170,12 +212,23 @@ def _tile_side(a: Operand, b: Operand, datapath: Datapath) -> int:
     return max(8, int((_LIMB_WORDS / (8 + datapath.window.width / 32)) ** 0.5))
 
 
-def _exact_engine(a_bits: np.ndarray, b_bits: np.ndarray, datapath: Datapath) -> _Pair:
+def _exact_engine(
+    a_bits: np.ndarray,
+    b_bits: np.ndarray,
+    datapath: Datapath,
+    lanes: tuple[int, int],
+    start: Start | None,
+) -> _Pair:
     c_bits, status = empty_result(a_bits.shape[0], b_bits.shape[1], datapath)
     rows, columns = a_bits.tolist(), b_bits.T.tolist()
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
-            bits, status[i, j] = exact.dot(row, column, datapath)
+            if datapath.float_sum is not None:
+                bits, status[i, j] = exact_float_sum.dot(row, column, datapath)
+            else:
+                place = (i % lanes[0], j % lanes[1])
+                added = None if start is None else start.element(i, j)
+                bits, status[i, j] = exact.dot(row, column, datapath, lanes=place, start=added)
             if c_bits.ndim == 3:
                 for word in range(c_bits.shape[2]):
                     c_bits[i, j, word] = bits >> (64 * word) & 0xFFFF_FFFF_FFFF_FFFF
@@ -184,7 +237,8 @@ def _exact_engine(a_bits: np.ndarray, b_bits: np.ndarray, datapath: Datapath) ->
     return c_bits, status
 
 
-_ENGINES: dict[str, Callable[[np.ndarray, np.ndarray, Datapath], _Pair]] = {
+_Engine = Callable[[np.ndarray, np.ndarray, Datapath, tuple[int, int], Start | None], _Pair]
+_ENGINES: dict[str, _Engine] = {
     "numpy": _numpy_engine,
     "exact": _exact_engine,
 }

@@ -14,6 +14,7 @@ __all__ = [
     "WORD",
     "bit",
     "bit_length",
+    "bits_at",
     "constant",
     "magnitude",
     "multiply",
@@ -91,6 +92,20 @@ def bit(words: list[np.ndarray], position: np.ndarray) -> np.ndarray:
     for i, word in enumerate(words):
         chosen |= np.where(index == i, word, 0)
     return (chosen >> (position & 31).astype(np.uint64)) & _U1 != 0
+
+
+def bits_at(words: list[np.ndarray], position: np.ndarray, count: int) -> np.ndarray:
+    """Return ``count`` bits (uint64, at most 32) of an unsigned number, from each position up.
+
+    Positions may lie outside the number, where its bits are 0.
+    """
+    index = position >> 5
+    low, high = np.zeros_like(words[0]), np.zeros_like(words[0])
+    for i, word in enumerate(words):
+        low |= np.where(index == i, word, 0)
+        high |= np.where(index == i - 1, word, 0)
+    pair = low | (high << _U32)
+    return (pair >> (position & 31).astype(np.uint64)) & np.uint64((1 << count) - 1)
 
 
 def normalise(words: np.ndarray) -> None:

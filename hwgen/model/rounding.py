@@ -60,8 +60,7 @@ def finish(sums: Sums, specials: Specials, datapath: Datapath) -> tuple[np.ndarr
         bits = np.where(inf, np.where(specials.minus_inf, infinite[1], infinite[0]), bits)
         overflow = overflow | beyond
         inexact = inexact | beyond | (finite & lost.reshape(nan.shape))
-        if out.unpack(np.array(infinite, dtype=out.dtype)).nan.any():
-            invalid = invalid | beyond
+        invalid = invalid | (beyond & out.unpack(bits).nan)
     status = INVALID * invalid + OVERFLOW * overflow + INEXACT * inexact
     return bits, status.astype(np.uint8)
 

@@ -9,7 +9,6 @@ from amaranth.lib.wiring import In, Out
 from hwgen.rtl.records import (
     left_register,
     partial_layout,
-    special_members,
     summand_layout,
     value_bits,
 )
@@ -62,45 +61,115 @@ class WindowAccumulator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self._alignment
-        width = spec.window.width
-        acc = Signal(signed(value_bits(spec)), reset_less=True)
-        register = acc[:width].as_signed()
-        if "carry" in self.summand.shape().members:
-            # The carry enters below the lowest bit, so that one carry chain serves for it too.
-            augend = Cat(Const(1, 1), register).as_signed()
-            addend = Cat(self.summand.carry, self.summand.value).as_signed()
-            with_carry = Signal(signed(spec.sum_bits + 1))
-            m.d.comb += with_carry.eq(augend + addend)
-            total = with_carry[1:].as_signed()
-        else:
-            total = Signal(signed(spec.sum_bits))
-            m.d.comb += total.eq(register + self.summand.value)
-        value: Value = total
-        events: dict[str, Value] = {}
-        if spec.window.overflow is Overflow.SATURATE:
-            value, left = _saturated(m, total, width)
-        else:
-            left = left_register(acc, width)
+        last: Value = self.last
+        sign: Value = self.summand.value[-1]
         exceeds = self.summand.exceeds if "exceeds" in self.summand.shape().members else Const(0, 1)
-        events["overflow"] = left | exceeds
-        for name in ("inexact", *special_members(spec)):
-            if name in self.summand.shape().members:
-                events[name] = self.summand[name]
-        # What was seen in the block so far, this cycle included; one word, as the drain register.
-        layout = self.drain_out.shape()
-        seen = Signal(layout.size - len(value), reset_less=True)
-        now = Signal(layout.size - len(value))
-        m.d.comb += now.eq(seen | Cat(events[name] for name in layout.members if name != "value"))
-        drain = Signal(layout.size, reset_less=True)
-        m.d.sync += [
-            acc.eq(value),
-            seen.eq(now),
-            drain.eq(Mux(self.last, Cat(value, now), self.drain_in)),
+        carry: Value | None = None
+        own: list[tuple[Value, Value]] = []  # the drain register's fields: when, and what
+        for index, chunk in enumerate(spec.chunks):
+            if index:
+                # The token and the range event follow the carry up.
+                last = _delayed(m, f"last_{index}", last)
+                exceeds = _delayed(m, f"exceeds_{index}", exceeds)
+            if chunk.start > spec.magnitude_bits:
+                sign = _delayed(m, f"sign_{index}", sign)
+            carry_in = self._carry_in(carry)
+            total, left = self._added(m, chunk, self._summand_part(chunk, sign), carry_in, last)
+            if index < spec.skew:
+                carry = _delayed(m, f"carry_{index}", total[-1])
+                total = total[:-1]
+            own.append((last, total))
+        # Range events are judged with the highest part; the rest comes with the lowest.
+        names = [
+            name for name in self.drain_out.shape().members if name not in ("value", "overflow")
         ]
-        with m.If(self.last):
-            m.d.sync += [acc.eq(0), seen.eq(0)]
-        m.d.comb += self.drain_out.eq(drain)
+        events = [(last, left | exceeds)]
+        if names:
+            events.append((self.last, Cat(self.summand[name] for name in names)))
+        for ends, event in _merged(events):
+            seen = Signal(len(event), reset_less=True)
+            now = Signal(len(event))
+            m.d.comb += now.eq(seen | event)
+            m.d.sync += seen.eq(now)
+            with m.If(ends):
+                m.d.sync += seen.eq(0)
+            own.append((ends, now))
+        self._drain(m, _merged(own))
         return m
+
+    def _drain(self, m: Module, own: list[tuple[Value, Value]]) -> None:
+        """The drain register: the own result, or what comes from below."""
+        below, drained, start = Value.cast(self.drain_in), [], 0
+        for ends, value in own:
+            drain = Signal(len(value), reset_less=True)
+            m.d.sync += drain.eq(Mux(ends, value, below[start : start + len(value)]))
+            drained.append(drain)
+            start += len(value)
+        m.d.comb += self.drain_out.eq(Cat(drained))
+
+    def _carry_in(self, carry: Value | None) -> Value | None:
+        """The carry into a part: from the part below, or the summand's own."""
+        if carry is not None:
+            return carry
+        return self.summand.carry if "carry" in self.summand.shape().members else None
+
+    def _summand_part(self, chunk: range, sign: Value) -> Value:
+        """A part's bits of the summand, extended by its sign."""
+        value = self.summand.value
+        own = (
+            value[chunk.start : min(chunk.stop, len(value))] if chunk.start < len(value) else Cat()
+        )
+        return Cat(own, sign.replicate(len(chunk) - len(own)))
+
+    def _added(
+        self, m: Module, chunk: range, summand: Value, carry: Value | None, last: Value
+    ) -> tuple[Value, Value]:
+        """Add to one part of the register; returns the sum and whether the register was left.
+
+        The sum of any but the highest part has its carry on top.
+        """
+        spec = self._alignment
+        top = chunk.stop == spec.sum_bits
+        # Bits of the register that count, and of the sum.
+        counted = spec.window.width - chunk.start if top else len(chunk)
+        bits = len(chunk) if top else len(chunk) + 1
+        kept = value_bits(spec) - chunk.start if top else len(chunk)
+        acc = Signal(kept, name=f"acc_{chunk.start}", reset_less=True)
+        cast = Value.as_signed if top else Value.as_unsigned
+        if carry is None:
+            augend, addend = acc[:counted], summand
+        else:
+            # The carry enters below the lowest bit, so that one carry chain serves for it too.
+            augend, addend = Cat(Const(1, 1), acc[:counted]), Cat(carry, summand)
+        wide = Signal(bits + (carry is not None), name=f"sum_{chunk.start}")
+        m.d.comb += wide.eq(cast(augend) + cast(addend))
+        total = cast(wide if carry is None else wide[1:])
+        left: Value = Const(0, 1)
+        if top and spec.window.overflow is Overflow.SATURATE:
+            total, left = _saturated(m, total, counted)
+        elif top:
+            left = left_register(acc, counted)
+        m.d.sync += acc.eq(total)
+        with m.If(last):
+            m.d.sync += acc.eq(0)
+        return total, left
+
+
+def _delayed(m: Module, name: str, value: Value) -> Signal:
+    register = Signal(name=name, reset_less=True)
+    m.d.sync += register.eq(value)
+    return register
+
+
+def _merged(fields: list[tuple[Value, Value]]) -> list[tuple[Value, Value]]:
+    """Join neighbouring fields that end together: simulators take time a register, not a bit."""
+    merged: list[tuple[Value, Value]] = []
+    for ends, value in fields:
+        if merged and merged[-1][0] is ends:
+            merged[-1] = (ends, Cat(merged[-1][1], value))
+        else:
+            merged.append((ends, value))
+    return merged
 
 
 def _saturated(m: Module, total: Value, width: int) -> tuple[Signal, Signal]:

@@ -10,6 +10,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hwgen.rtl.lane_order import LaneOrder
 from hwgen.rtl.streams import beat_layout
 
 __all__ = ["A_TOKEN_BITS", "B_TOKEN_BITS", "Admission"]
@@ -37,21 +38,31 @@ class Admission(wiring.Component):
         Least cycles between the ends of consecutive blocks.
     buffer_rows : int
         Credits at reset.
+    lanes : int
+        Interleaved sums of a processing element, see :class:`~hwgen.rtl.lane_order.LaneOrder`.
+    starts : bool
+        Blocks have start values, which a block's end waits for; with one lane only.
 
     Members
     -------
     a, b : In(stream of beats)
     a_elements, b_elements : Out
-        To the skew registers; what they hold where no pair is admitted does not matter.
+        To the skew registers; with ``zeroed`` zeros where no pair is admitted, else anything.
     a_token : Out(rows lanes of 2)
         Whether a pair is admitted, and whether the block ends here. An end without a pair is sent
-        in the first cycle after reset, to clear the array.
+        in the first cycle after reset, to clear the array. With several lanes ends are what
+        :class:`~hwgen.rtl.float_accumulator.FloatAccumulator` wants to be told.
     b_token : Out(cols lanes of 1)
         Whether a pair is admitted.
     block_end : Out(1)
-        A block that makes results ends here.
+        A block that makes results ends here; with several lanes: their sum is complete.
     row_taken : In(1)
         A row has left the output buffer.
+    start_ready : In(1)
+        With ``starts``: a block's start values will be there in the next cycle.
+    start_end : Out(1)
+        With ``starts``: a block ends here that uses up its start values, whether or not it makes
+        results.
     protocol_error : Out(1)
         Sticky: an A and a B block of different lengths met. Their rows are not computed; the longer
         one's remaining beats are dropped.
@@ -73,11 +84,18 @@ class Admission(wiring.Component):
         cols: int,
         block_interval: int,
         buffer_rows: int,
+        lanes: int = 1,
+        starts: bool = False,
+        zeroed: bool = False,
     ) -> None:
+        assert lanes == 1 or not starts
+        self._zeroed = zeroed
+        self._starts = starts
         self._rows = rows
         self._cols = cols
         self._block_interval = block_interval
         self._buffer_rows = buffer_rows
+        self._lanes = lanes
         super().__init__(
             {
                 "a": In(stream.Signature(beat_layout(a_bits))),
@@ -90,36 +108,59 @@ class Admission(wiring.Component):
                 "row_taken": In(1),
                 "protocol_error": Out(1),
             }
+            | ({"start_ready": In(1), "start_end": Out(1)} if starts else {})
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         a, b = self.a.payload, self.b.payload
         skip = Signal(_Skip, init=_Skip.NOTHING)
-        clearing = Signal(init=1)
-        m.d.sync += clearing.eq(0)
-
         paired = Signal()
         ends = Signal()
         differ = Signal()
         admitted = Signal()
         last = Signal()
-        may_end = self._may_end(m, last)
+        ready = Signal()
+        complete = Signal()
+        may_end = self._may_end(m, complete)
         m.d.comb += [
-            paired.eq(self.a.valid & self.b.valid & (skip == _Skip.NOTHING) & ~clearing),
+            paired.eq(self.a.valid & self.b.valid & (skip == _Skip.NOTHING) & ready),
             ends.eq(a.last | b.last),
             differ.eq(a.last ^ b.last),
             admitted.eq(paired & (~ends | may_end)),
-            last.eq((admitted & ends) | clearing),
             self.a.ready.eq(admitted | (skip == _Skip.A)),
             self.b.ready.eq(admitted | (skip == _Skip.B)),
-            self.a_elements.eq(a.elements),
-            self.b_elements.eq(b.elements),
             self.a_token.eq(Cat(admitted, last).replicate(self._rows)),
             self.b_token.eq(admitted.replicate(self._cols)),
-            self.block_end.eq(admitted & ends & ~differ),
         ]
+        for elements, beat in ((self.a_elements, a), (self.b_elements, b)):
+            shown = Mux(admitted, beat.elements, 0) if self._zeroed else beat.elements
+            m.d.comb += elements.eq(shown)
+        if self._lanes == 1:
+            clearing = Signal(init=1)
+            m.d.sync += clearing.eq(0)
+            m.d.comb += [
+                ready.eq(~clearing),
+                last.eq((admitted & ends) | clearing),
+                complete.eq(last),
+                self.block_end.eq(admitted & ends & ~differ),
+            ]
+        else:
+            m.submodules.lane_order = order = LaneOrder(self._lanes)
+            makes_results = Signal()
+            with m.If(admitted & ends):
+                m.d.sync += makes_results.eq(~differ)
+            m.d.comb += [
+                order.admitted.eq(admitted),
+                order.ends.eq(ends),
+                ready.eq(order.ready),
+                last.eq(order.last),
+                complete.eq(order.complete),
+                self.block_end.eq(complete & makes_results),
+            ]
 
+        if self._starts:
+            m.d.comb += self.start_end.eq(admitted & ends)
         with m.If(admitted & differ):
             m.d.sync += [
                 self.protocol_error.eq(1),
@@ -131,8 +172,10 @@ class Admission(wiring.Component):
             m.d.sync += skip.eq(_Skip.NOTHING)
         return m
 
-    def _may_end(self, m: Module, last: Signal) -> Signal:
+    def _may_end(self, m: Module, complete: Signal) -> Signal:
         """Whether a block's end may enter now: credits for its rows, and the drain chains free.
+
+        Where blocks have start values, those too must be there.
 
         Decided a cycle ahead, so that the answer is a register.
         """
@@ -141,23 +184,26 @@ class Admission(wiring.Component):
         m.d.comb += available.eq(credits + self.row_taken)
         m.d.sync += credits.eq(available - Mux(self.block_end, self._rows, 0))
         # After an end the drain chains are busy, and its credits are gone before they are free; an
-        # array of one row may have ends in consecutive cycles.
+        # array of one row may have ends in consecutive cycles. While lanes are added no end comes.
         needed = self._rows
-        if self._block_interval == 1:
+        lane_cycles = self._lanes * self._lanes if self._lanes > 1 else 0
+        interval = self._block_interval - lane_cycles
+        if interval == 1:
             needed = Mux(self.block_end, 2 * self._rows, self._rows)
         free = Signal()
-        if self._block_interval == 1:
+        if interval == 1:
             m.d.comb += free.eq(1)
-        elif self._block_interval == 2:
-            m.d.comb += free.eq(~last)
+        elif interval == 2:
+            m.d.comb += free.eq(~complete)
         else:
             # Cycles in which no end may enter; the clearing token starts them too.
-            interval_left = Signal(range(self._block_interval))
-            m.d.comb += free.eq(~last & (interval_left <= 1))
-            with m.If(last):
-                m.d.sync += interval_left.eq(self._block_interval - 1)
+            interval_left = Signal(range(interval))
+            m.d.comb += free.eq(~complete & (interval_left <= 1))
+            with m.If(complete):
+                m.d.sync += interval_left.eq(interval - 1)
             with m.Elif(interval_left != 0):
                 m.d.sync += interval_left.eq(interval_left - 1)
         may_end = Signal()
-        m.d.sync += may_end.eq(free & (available >= needed))
+        enough = free & (available >= needed)
+        m.d.sync += may_end.eq(enough & self.start_ready if self._starts else enough)
         return may_end

@@ -1,4 +1,4 @@
-"""The core: three AXI4-Streams around the array."""
+"""The core: three AXI4-Streams around the array, and a fourth one if it has start values."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.admission import A_TOKEN_BITS, B_TOKEN_BITS, Admission
+from hwgen.rtl.dither import RandomWords
 from hwgen.rtl.drain import ColumnBuffers, OutputControl, RowTokens, token_layout
 from hwgen.rtl.lanes import Lanes, Skew
 from hwgen.rtl.mesh import Mesh
 from hwgen.rtl.records import operand_layout, partial_layout
 from hwgen.rtl.round import STATUS_BITS, rounder_class
 from hwgen.rtl.rounders import SharedRounders
+from hwgen.rtl.start import StartColumns, StartControl, StartTokens
+from hwgen.rtl.start_adder import start_layout
 from hwgen.rtl.streams import InputBuffer
 from hwgen.rtl.structure import Net, Part, Structural, Structure, zeros
 from hwgen.rtl.unpack import TOKEN_SIDE, Unpacker
 from hwgen.spec.alignment import align
 from hwgen.spec.design import Design
+from hwgen.spec.dither import Side
 from hwgen.spec.rounding import rounder_columns
 from hwgen.spec.timing import (
     BUFFER_LATENCY,
@@ -47,8 +51,12 @@ class Core(Structural):
     s_axis_a_*, s_axis_b_*, m_axis_c_*
         AXI4-Streams: one beat a k of A[0:rows, k] and of B[k, 0:cols], one beat a row of C; tlast
         ends a block. ``m_axis_c_tuser`` holds 3 status bits an element.
+    s_axis_c_*
+        Where the design has start values: one beat a row of raw registers, with their status in
+        ``s_axis_c_tuser``, as a core with ``out=raw`` hands them out; ``rows`` of them a block.
     protocol_error : Out(1)
-        Sticky: an A and a B block of different lengths met.
+        Sticky: an A and a B block of different lengths met; a row of start values came with a tlast
+        that its place does not have.
 
     Notes
     -----
@@ -68,6 +76,7 @@ class Core(Structural):
             "b": design.cols * path.b.width,
             "c": design.cols * path.out_width,
         }
+        self._start_bits = design.cols * path.window.width if design.starts else 0
         self._token_bits = {"a": design.rows * A_TOKEN_BITS, "b": design.cols * B_TOKEN_BITS}
         members: dict[str, wiring.Member] = {}
         for port, data, back in (
@@ -80,6 +89,14 @@ class Core(Structural):
                 f"{port}_tready": back(1),
                 f"{port}_tdata": data(padded(self._bits[port[-1]])),
                 f"{port}_tlast": data(1),
+            }
+        if design.starts:
+            members |= {
+                "s_axis_c_tvalid": In(1),
+                "s_axis_c_tready": Out(1),
+                "s_axis_c_tdata": In(padded(self._start_bits)),
+                "s_axis_c_tlast": In(1),
+                "s_axis_c_tuser": In(STATUS_BITS * design.cols),
             }
         members |= {"m_axis_c_tuser": Out(STATUS_BITS * design.cols), "protocol_error": Out(1)}
         super().__init__(members)
@@ -95,6 +112,8 @@ class Core(Structural):
         structure = Structure()
         admission = self._inputs(structure)
         mesh = self._edges(structure, admission)
+        if self._design.starts:
+            self._starts(structure)
         self._mesh(structure, mesh)
         self._outputs(structure)
         return structure
@@ -132,6 +151,12 @@ class Core(Structural):
             "row_taken": structure.wire("row_taken", 1),
             "protocol_error": self.net("protocol_error"),
         }
+        if design.starts:
+            ports |= {
+                "start_ready": structure.wire("start_ready", 1),
+                "start_end": structure.wire("start_end", 1),
+                "protocol_error": structure.wire("lengths_differ", 1),
+            }
         arguments = (
             self._bits["a"],
             self._bits["b"],
@@ -139,7 +164,12 @@ class Core(Structural):
             design.cols,
             when.block_interval,
             when.buffer_rows,
+            when.lanes,
         )
+        # Integers have no flag for a bubble: zeros say it, for nothing beside the buffers' choice.
+        zeroed = self._alignment.a.twos_complement
+        if design.starts or zeroed:
+            arguments += (design.starts, zeroed)
         structure.parts["admission"] = (Part(Admission, arguments), ports)
         return ports
 
@@ -154,12 +184,25 @@ class Core(Structural):
             )
             token = self._skew(structure, f"{side}_token", admission[f"{side}_token"], lanes)
             ports = {"bits": skewed, "token": token, "operand": operands}
+            if self._alignment.random_bits:
+                ports["random"] = self._random_words(structure, side, lanes)
             wires[f"{side}_in"] = operands
             if side == TOKEN_SIDE:
                 ports["last"] = wires["last_in"] = structure.wire("last_operands", lanes)
             lane = Part(Unpacker, (path, side))
             structure.parts[f"{side}_unpack"] = (Part(Lanes, (lanes, lane)), ports)
         return wires
+
+    def _random_words(self, structure: Structure, side: str, lanes: int) -> Net:
+        """The random numbers of one side, skewed as its elements are."""
+        words = structure.wire(f"{side}_random", self._alignment.random_bits * lanes)
+        part = Part(RandomWords, (self._alignment, Side[side.upper()], lanes))
+        token = structure.net("a_token")  # of row 0
+        structure.parts[f"{side}_random_words"] = (
+            part,
+            {"admitted": token.part(0, 1), "last": token.part(1, 2), "words": words},
+        )
+        return self._skew(structure, words.name, words, lanes)
 
     def _skew(self, structure: Structure, name: str, word: Net, lanes: int) -> Net:
         if lanes == 1:
@@ -168,6 +211,48 @@ class Core(Structural):
         part = Part(Skew, (word.stop // lanes, lanes))
         structure.parts[f"{name}_skew"] = (part, {"d": word, "q": skewed})
         return skewed
+
+    def _starts(self, structure: Structure) -> None:
+        """The start values' buffer, from their stream to the rounders."""
+        design, when = self._design, self.timing
+        width, depth = design.datapath.window.width, when.buffer_rows
+        token_bits = token_layout(depth).size
+        write = structure.wire("start_write", token_bits)
+        token = structure.wire("start_token", token_bits)
+        read = structure.wire("start_read", token_bits)
+        structure.parts["start_control"] = (
+            Part(StartControl, (design.rows, depth, when.block_interval)),
+            {
+                "valid": self.net("s_axis_c_tvalid"),
+                "ready": self.net("s_axis_c_tready"),
+                "last": self.net("s_axis_c_tlast"),
+                "write": write,
+                "block_end": structure.net("start_end"),
+                "block_ready": structure.net("start_ready"),
+                "freed": read.part(0, 1),
+                "lengths_differ": structure.net("lengths_differ"),
+                "protocol_error": self.net("protocol_error"),
+            },
+        )
+        structure.parts["start_tokens"] = (
+            Part(StartTokens, (design.rows, when.start_read, depth, 0)),
+            {
+                "block_end": structure.net("start_end"),
+                "take": structure.wire("start_take_leaving", 1),
+                "token": token,
+            },
+        )
+        structure.parts["start_columns"] = (
+            Part(StartColumns, (width, depth, design.cols)),
+            {
+                "write": write,
+                "bits": self.net("s_axis_c_tdata").part(0, self._start_bits),
+                "status": self.net("s_axis_c_tuser"),
+                "token_in": token,
+                "token_out": read,
+                "start": structure.wire("start_values", start_layout(width).size * design.cols),
+            },
+        )
 
     def _mesh(self, structure: Structure, ports: dict[str, Net]) -> None:
         """The mesh and the rounders above it."""
@@ -189,11 +274,15 @@ class Core(Structural):
         }
         take = structure.wire("take", 1)
         path = design.datapath
+        starts: tuple[bool, ...] = ()
+        if design.starts:
+            starts = (True,)
+            ports["start"] = structure.net("start_values")
         if rounder_columns(path, design.cols) == 2:
             ports |= {"take": take, "take_out": structure.wire("take_leaving", 1)}
-            part = Part(SharedRounders, (path, design.cols))
+            part = Part(SharedRounders, (path, design.cols, *starts))
         else:
-            part = Part(Lanes, (design.cols, Part(rounder_class(path), (path,))))
+            part = Part(Lanes, (design.cols, Part(rounder_class(path), (path, *starts))))
         structure.parts["rounders"] = (part, ports)
 
     def _outputs(self, structure: Structure) -> None:
@@ -201,7 +290,8 @@ class Core(Structural):
         design, when = self._design, self.timing
         depth = when.buffer_rows
         latency = when.unpack + OPERAND_LATENCY + when.summand + SUM_LATENCY + when.rounding
-        assert STREAM_LATENCY + latency + design.cols - 1 + BUFFER_LATENCY == when.first_result
+        first_result = STREAM_LATENCY + latency + design.cols - 1 + BUFFER_LATENCY
+        assert first_result + when.lane_cycles == when.first_result
         token_bits = token_layout(depth).size
         token = structure.wire("write_token", token_bits)
         written = structure.wire("written_token", token_bits)

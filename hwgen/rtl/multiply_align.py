@@ -6,6 +6,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hwgen.rtl.logic import any_of, at_least, in_range
+from hwgen.rtl.product import Product
 from hwgen.rtl.records import (
     operand_layout,
     pack,
@@ -14,8 +16,9 @@ from hwgen.rtl.records import (
     shift_shape,
     summand_layout,
 )
+from hwgen.spec.accumulator import Rounding
 from hwgen.spec.alignment import Alignment
-from hwgen.spec.timing import PLACES_PER_STAGE, shift_stages, summand_stages
+from hwgen.spec.timing import summand_stages
 
 __all__ = ["FixedSummand", "FloatSummand", "summand_component"]
 
@@ -75,10 +78,7 @@ class FixedSummand(_Summand):
         if spec.can_drop:
             dropped = product[:below] if below < spec.product_bits else _extended(product, below)
             fields["inexact"] = dropped.any()
-            if spec.rounds:
-                fields["carry"] = dropped[-1] & (dropped[:-1].any() | kept[0])
-            else:
-                fields["carry"] = product[-1] & dropped.any()
+            fields |= self._rounded(m, product, dropped, kept)
         if spec.can_exceed:
             exceeds = Signal()
             m.d.comb += exceeds.eq(_out_of_range(product, spec))
@@ -86,12 +86,37 @@ class FixedSummand(_Summand):
             if spec.clamps:
                 largest = Const((1 << spec.window.summand_bits) - 1, spec.window.summand_bits + 1)
                 clamped = Mux(product[-1], -largest, largest)
-                fields["value"] = Mux(exceeds, clamped, kept)
+                fields["value"] = Mux(exceeds, clamped, fields["value"])
                 if "carry" in fields:
                     fields["carry"] = fields["carry"] & ~exceeds
         summand = register_record(m, self.summand.shape(), fields, name="summand")
         m.d.comb += self.summand.eq(summand)
         return m
+
+    def _rounded(self, m: Module, product: Value, dropped: Value, kept: Value) -> dict[str, Value]:
+        """What becomes of the bits kept, rounded down so far: their lowest bit, or a carry."""
+        spec = self._alignment
+        negative = product[-1]
+        if spec.window.rounding is Rounding.ODD:
+            return {"value": Cat(kept[0] | dropped.any(), kept[1:], negative).as_signed()}
+        if spec.window.rounding is Rounding.EVEN:
+            return {"carry": dropped[-1] & (dropped[:-1].any() | kept[0])}
+        if spec.window.rounding is Rounding.ZERO:
+            return {"carry": negative & dropped.any()}
+        # The magnitude takes a carry if its leading dropped bits d and the random number r reach
+        # 2**R. A negative product's are d = ~D, or ~D + 1 if nothing is below, where D are those of
+        # the value; and it takes the carry if its magnitude takes none: if D > r, or D = r and
+        # something is below.
+        random = Signal(spec.random_bits, reset_less=True)
+        m.d.sync += random.eq(self.a.random ^ self.b.random)
+        below = len(dropped) - spec.random_bits
+        reached = Signal(spec.random_bits + 1)
+        m.d.comb += reached.eq(
+            dropped[below:]
+            + (random ^ negative.replicate(spec.random_bits))
+            + (negative & dropped[:below].any())
+        )
+        return {"carry": reached[-1]}
 
 
 def _extended(product: Signal, width: int) -> Value:
@@ -113,53 +138,115 @@ def _out_of_range(product: Signal, spec: Alignment) -> Value:
 class FloatSummand(_Summand):
     """Product of two significands, moved to its place in the window and given its sign.
 
-    Stages: multiply and add exponents | shift, four binary places a stage, lowest first, the range
-    tests beside the first | the last one cuts the window and inverts negative summands, whose
-    increment becomes the adder's carry-in.
+    Stages: multiply and add exponents (more stages for wide products) | rotate the product in
+    steps, meanwhile decode the shift, keep what lies in the window, invert it if negative; the
+    increment that completes a negation becomes the adder's carry-in.
+
+    Notes
+    -----
+    The product, put into a field of a power of two of steps, is rotated by the shift modulo the
+    field. Every step of the window then takes the bits of the one place of the field that can hold
+    them, or none: one AND gate a bit, however wide the window.
     """
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self._alignment
-        product = Signal(spec.product_bits, reset_less=True)
-        m.d.sync += product.eq(self.a.significand * self.b.significand)
-        state = self._first_stage(m)
-        stages = 1
-        shift_count = shift_stages(spec)
-        field: Value = product
-        for stage in range(shift_count):
-            field = _shifted(m, field, state["shift"], stage, spec.max_shift)
-            tests: dict[str, Value] = {}
-            if stage == 0:
-                tests = self._range_tests(m, product, state)
-            if stage == shift_count - 1:
-                self._last_stage(m, field, state | tests)
-            else:
-                field = self._keep(m, field, stage, state, tests)
-            stages += 1
-        assert stages == self.latency
+        m.submodules.product = product = Product(
+            spec.a.significand_bits,
+            spec.b.significand_bits,
+            spec.product_stages,
+            multiplier_bits=spec.pipeline.multiplier_bits,
+        )
+        m.d.comb += [product.a.eq(self.a.significand), product.b.eq(self.b.significand)]
+        state = self._sums()
+        for stage in range(spec.product_stages):
+            state = register_fields(m, state, name=f"sums_{stage}")
+        state = self._decoded(m, state)
+        field = self._rotated(m, product.product, state)
+        if spec.rotation_stage:
+            state = self._judged(product.product, state)
+            state = register_fields(m, state | {"field": field}, name="rotated")
+            field = state.pop("field")
+        else:
+            state = self._judged(product.product, state)
+        self._last_stage(m, field, state)
         return m
 
-    def _first_stage(self, m: Module) -> dict[str, Value]:
-        """Register everything but the product; returns the registers by name."""
-        spec, a, b = self._alignment, self.a, self.b
+    def _sums(self) -> dict[str, Value]:
+        """What the two operands say together: shift, sign, zero, trailing zeros, specials."""
+        spec, sides = self._alignment, (self.a, self.b)
+
+        def both(name: str) -> list[Value]:
+            return [side[name] for side in sides if name in side.shape().members]
+
         fields: dict[str, Value] = {}
-        exponents = [x.exponent for x in (a, b) if "exponent" in x.shape().members]
-        shape = shift_shape(spec)
-        fields["shift"] = sum(exponents[1:], exponents[0])
-        signs = [x.sign for x in (a, b) if "sign" in x.shape().members]
-        if signs:
-            fields["sign"] = signs[0] if len(signs) == 1 else signs[0] ^ signs[1]
-        if "zero" in a.shape().members:
-            fields["zero"] = a.zero | b.zero
-        trailing = [x.trailing for x in (a, b) if "trailing" in x.shape().members]
+        for name in ("exponent", "sign", "trailing", "zero", "special", "random"):
+            values = both(name)
+            if not values:
+                continue
+            if name in ("exponent", "trailing"):
+                fields[name] = sum(values[1:], values[0])
+            elif name in ("sign", "random"):
+                fields[name] = values[0] ^ values[1] if len(values) == 2 else values[0]
+            else:
+                fields[name] = any_of(values)
+        if "exponent" in fields:
+            shape = shift_shape(spec)
+            fields["exponent"] = pack(
+                data.StructLayout({"shift": shape}), {"shift": fields["exponent"]}
+            )["shift"]
+        return fields
+
+    def _decoded(self, m: Module, state: dict[str, Value]) -> dict[str, Value]:
+        """Decode the shift: the rotation, the steps of the window that it fills, range and loss."""
+        spec = self._alignment
+        shift = Signal(shift_shape(spec))
+        m.d.comb += shift.eq(state.get("exponent", Const(spec.shifts.start, shift_shape(spec))))
+        flags = [state[name] for name in ("zero", "special") if name in state]
+        nonzero = Signal()
+        m.d.comb += nonzero.eq(~any_of(flags))
+        fields: dict[str, Value] = {}
+        if spec.rotation_bits:
+            rotation = Signal(spec.rotation_bits)
+            m.d.comb += rotation.eq(shift)  # modulo the field, also where the shift is shorter
+            fields["rotation"] = rotation
+        filled = [in_range(shift, spec.filling_shifts(group), spec.shifts) for group in spec.groups]
+        fields["filled"] = Cat(filled)
+        fields |= {name: state[name] for name in ("sign", "random") if name in state}
+        if spec.can_exceed:
+            certain = range(spec.certain_shift, max(spec.certain_shift, spec.shifts.stop))
+            fields["exceeds"] = nonzero & in_range(shift, certain, spec.shifts)
+            for index, doubtful in enumerate(spec.doubtful_shifts):
+                fields[f"doubt_{index}"] = nonzero & in_range(
+                    shift, range(doubtful, doubtful + 1), spec.shifts
+                )
         if spec.can_drop:
-            fields["trailing"] = sum(trailing[1:], trailing[0]) if trailing else Const(0, 1)
-        specials = [x.special for x in (a, b) if "special" in x.shape().members]
-        if specials:
-            fields["special"] = Cat(specials).any()
-        fields["shift"] = pack(data.StructLayout({"shift": shape}), fields)["shift"]
-        return register_fields(m, fields, name="product_facts")
+            trailing = state.get("trailing", Const(0, 1))
+            fields["inexact"] = nonzero & self._ends_under(shift, trailing, spec.below)
+            if spec.window.rounding is Rounding.EVEN:
+                fields["sticky"] = nonzero & self._ends_under(shift, trailing, spec.below - 1)
+        return fields | self._specials(state)
+
+    def _ends_under(self, shift: Value, trailing: Value, place: int) -> Value:
+        """Whether the lowest one of a product, shifted, lies under a place of the field."""
+        spec = self._alignment
+        ends = [
+            (step, place - spec.step * step) for step in spec.shifts if spec.step * step < place
+        ]
+        if not ends:
+            return Const(0, 1)
+        largest = (1 << len(trailing)) - 1
+        # Shifts so small that any count of trailing zeros ends under the place, then one by one.
+        sure = [step for step, least in ends if least > largest]
+        tests = (
+            [in_range(shift, range(spec.shifts.start, sure[-1] + 1), spec.shifts)] if sure else []
+        )
+        for step, least in ends:
+            if least <= largest:
+                here = in_range(shift, range(step, step + 1), spec.shifts)
+                tests.append(here & ~at_least(trailing, least))
+        return any_of(tests)
 
     def _specials(self, state: dict[str, Value]) -> dict[str, Value]:
         """NaN and infinity of the product (arithmetic.md section 2); both infinities mean NaN.
@@ -169,7 +256,7 @@ class FloatSummand(_Summand):
         """
         if not self._alignment.has_nan:
             return {}
-        special = state.pop("special")
+        special = state["special"]
         if not self._alignment.has_inf:
             return {"nan": special}
         zero, sign = state["zero"], state.get("sign", Const(0, 1))
@@ -178,90 +265,108 @@ class FloatSummand(_Summand):
             "negative_inf": special & (zero | sign),
         }
 
-    def _range_tests(self, m: Module, product: Value, state: dict[str, Value]) -> dict[str, Value]:
-        """Decide from the shift if the product exceeds, misses or loses bits under the window."""
+    def _rotated(self, m: Module, product: Value, state: dict[str, Value]) -> Value:
+        """Rotate the product, in a field of a power of two of steps, a binary place a level."""
         spec = self._alignment
-        shift = state["shift"]
-        nonzero = Signal()
-        flags = [state[name] for name in ("zero", "special") if name in state]
-        m.d.comb += nonzero.eq(~Cat(flags).any())
-        tests: dict[str, Value] = self._specials(state)
-        if spec.can_exceed:
-            certain = spec.range_distance + spec.below
-            exceeds = Signal()
-            m.d.comb += exceeds.eq(
-                nonzero & ((shift >= certain) | ((shift == certain - 1) & product[-1]))
-            )
-            tests["exceeds"] = exceeds
-        gone = []  # below the window, or all above a register that wraps
-        if spec.can_vanish:
-            gone.append(shift < 0)
-        if spec.wraps:
-            gone.append(shift > spec.max_shift)
-        if gone:
-            vanishes = Signal()
-            m.d.comb += vanishes.eq(Cat(gone).any())
-            tests["vanishes"] = vanishes
-        if spec.can_drop:
-            lowest_one = shift + state["trailing"]
-            lowest = Signal(lowest_one.shape())
-            m.d.comb += lowest.eq(lowest_one)
-            tests["inexact"] = nonzero & (lowest < spec.below)
-            if spec.rounds:
-                tests["sticky"] = nonzero & (lowest < spec.below - 1)
-        return tests
+        field = Cat(product, Const(0, spec.field_bits - len(product)))
+        if not spec.rotation_bits:
+            amount = spec.step * spec.shifts.start % spec.field_bits
+            return Cat(field[spec.field_bits - amount :], field[: spec.field_bits - amount])
+        for place in range(spec.rotation_bits):
+            amount = spec.step << place
+            moved = Cat(field[spec.field_bits - amount :], field[: spec.field_bits - amount])
+            rotated = Signal(spec.field_bits, name=f"rotated_{amount}")
+            m.d.comb += rotated.eq(Mux(state["rotation"][place], moved, field))
+            field = rotated
+        state.pop("rotation")
+        return field
 
-    def _keep(
-        self, m: Module, field: Value, stage: int, state: dict[str, Value], tests: dict[str, Value]
-    ) -> Value:
-        """Register the partly shifted field and what the later stages need of the rest."""
-        kept = Signal(len(field), reset_less=True, name=f"shifted_{stage}")
-        m.d.sync += kept.eq(field)
-        if "vanishes" in tests:
-            # A synchronous clear costs no logic in the data path.
-            with m.If(tests.pop("vanishes")):
-                m.d.sync += kept.eq(0)
-        for name in ("zero", "trailing"):
-            state.pop(name, None)
-        state.update(tests)
-        state.update(register_fields(m, state, name=f"facts_{stage}"))
-        return kept
+    def _judged(self, product: Value, state: dict[str, Value]) -> dict[str, Value]:
+        """Decide the doubtful cases of the range test from the product's top bits."""
+        if "exceeds" not in state:
+            return state
+        places = self._alignment.doubtful_shifts.values()
+        doubts = [
+            state.pop(f"doubt_{index}") & product[max(0, place) :].any()
+            for index, place in enumerate(places)
+        ]
+        return state | {"exceeds": any_of([state["exceeds"], *doubts])}
 
     def _last_stage(self, m: Module, field: Value, state: dict[str, Value]) -> None:
-        """Cut the window, clamp, invert; the summand's register ends the stage."""
+        """Take the window's bits out of the field, clamp, invert; the summand is registered."""
+        spec = self._alignment
+        filled = dict(zip(spec.groups, state.pop("filled"), strict=True))
+        values = {name: state[name] for name in self.summand.shape().members if name in state}
+        if "carry" in self.summand.shape().members:
+            values["carry"] = self._carry(field, filled, state)
+        parts = []
+        for index, chunk in enumerate(spec.chunks):
+            if index:
+                # A higher part is made as much later as the adder wants it.
+                groups = [
+                    group
+                    for group in spec.groups
+                    if group >= (spec.below + chunk.start) // spec.step
+                ]
+                later = {f"filled_{group}": filled[group] for group in groups} | {"field": field}
+                later |= {name: state[name] for name in ("sign",) if name in state}
+                later = register_fields(m, later, name=f"later_{index}")
+                field, filled = (
+                    later["field"],
+                    {group: later[f"filled_{group}"] for group in groups},
+                )
+                state |= {name: later[name] for name in ("sign",) if name in state}
+            parts.append(self._part(chunk, field, filled, state))
+        if len(parts) == 1:
+            values["value"] = parts[0]
+            m.d.comb += self.summand.eq(
+                register_record(m, self.summand.shape(), values, name="summand")
+            )
+            return
+        flags = register_fields(m, values, name="summand_flags")
+        registers = []
+        for index, part in enumerate(parts):
+            if len(part):
+                register = Signal(len(part), name=f"summand_{index}", reset_less=True)
+                m.d.sync += register.eq(part)
+                registers.append(register)
+        m.d.comb += self.summand.eq(pack(self.summand.shape(), flags | {"value": Cat(registers)}))
+
+    def _part(
+        self, chunk: range, field: Value, filled: dict[int, Value], state: dict[str, Value]
+    ) -> Value:
+        """The bits of a summand that belong to one part of the sum."""
         spec = self._alignment
         bits = spec.magnitude_bits
-        magnitude = field[spec.below : spec.below + bits]
-        if "vanishes" in state:
-            magnitude = Mux(state["vanishes"], 0, magnitude)
+        sign = state.get("sign", Const(0, 1))
+        own = range(chunk.start, min(chunk.stop, bits))
+        magnitude: Value = Cat(self._place(spec.below + index, field, filled) for index in own)
         if spec.clamps:
             magnitude = Mux(state["exceeds"], Const((1 << bits) - 1, bits), magnitude)
-        missing = bits - len(magnitude)
-        magnitude = Cat(magnitude, Const(0, missing))
+        if own.start == 0 and spec.can_drop and spec.window.rounding is Rounding.ODD:
+            magnitude = Cat(magnitude[0] | state["inexact"], magnitude[1:])
+        ends_here = chunk.start <= bits < chunk.stop
+        return Cat(magnitude ^ sign.replicate(len(magnitude)), sign if ends_here else Cat())
+
+    def _place(self, index: int, field: Value, filled: dict[int, Value]) -> Value:
+        """One place of the shifted product."""
+        spec = self._alignment
+        return field[index % spec.field_bits] & filled[index // spec.step]
+
+    def _carry(self, field: Value, filled: dict[int, Value], state: dict[str, Value]) -> Value:
+        """What completes a negation, and what rounding adds to the magnitude."""
+        spec = self._alignment
         sign = state.get("sign", Const(0, 1))
-        inverted = Mux(sign, ~magnitude, magnitude)
-        values: dict[str, Value] = {"value": Cat(inverted, sign)}
-        carry: Value = Const(0, 1)
-        if spec.rounds:
-            guard = field[spec.below - 1] if spec.below <= len(field) else Const(0, 1)
-            carry = guard & (state["sticky"] | magnitude[0])
-            if "vanishes" in state:
-                carry = carry & ~state["vanishes"]
-            if spec.clamps:
-                carry = carry & ~state["exceeds"]
-        values["carry"] = carry ^ sign
-        values |= state
-        summand = register_record(m, self.summand.shape(), values, name="summand")
-        m.d.comb += self.summand.eq(summand)
-
-
-def _shifted(m: Module, field: Value, shift: Value, stage: int, max_shift: int) -> Value:
-    """Shift ``field`` left by one stage's places of the distance."""
-    low = stage * PLACES_PER_STAGE
-    high = min(low + PLACES_PER_STAGE, max_shift.bit_length())
-    if high <= low:
-        return field
-    moved = field << Cat(Const(0, low), shift[low:high])
-    result = Signal(len(moved), name=f"shifted_{stage}_places")
-    m.d.comb += result.eq(moved)
-    return result
+        if not spec.rounds:
+            return sign
+        if spec.random_bits:
+            lowest = spec.below - spec.random_bits
+            places = range(lowest, lowest + spec.random_bits)
+            dropped = Cat(self._place(index, field, filled) for index in places)
+            carry = (dropped + state["random"])[-1]
+        else:
+            guard = self._place(spec.below - 1, field, filled)
+            carry = guard & (state["sticky"] | self._place(spec.below, field, filled))
+        if spec.clamps:
+            carry = carry & ~state["exceeds"]
+        return carry ^ sign

@@ -7,9 +7,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.accumulator import WindowAccumulator
+from hwgen.rtl.float_accumulator import FloatAccumulator
+from hwgen.rtl.float_product import FloatProduct
 from hwgen.rtl.multiply_align import summand_component
 from hwgen.rtl.records import operand_layout, partial_layout
 from hwgen.spec.alignment import Alignment
+from hwgen.spec.float_sum import FloatAlignment
 from hwgen.spec.timing import OPERAND_LATENCY, SUM_LATENCY, summand_stages
 
 __all__ = ["ProcessingElement"]
@@ -36,13 +39,14 @@ class ProcessingElement(wiring.Component):
     -----
     Latency from operands to ``drain_out``: ``OPERAND_LATENCY + summand_stages + SUM_LATENCY``. One
     MAC a cycle. A bubble is a pair of zeros; nothing in here is reset: an end token on a bubble
-    clears the sum.
+    clears the sum. What end tokens mean to a sum of several lanes:
+    :class:`~hwgen.rtl.float_accumulator.FloatAccumulator`.
     """
 
     has_reset = False
     definition = "pe"
 
-    def __init__(self, alignment: Alignment) -> None:
+    def __init__(self, alignment: Alignment | FloatAlignment) -> None:
         self._alignment = alignment
         a, b = operand_layout(alignment, "a"), operand_layout(alignment, "b")
         partial = partial_layout(alignment)
@@ -71,17 +75,27 @@ class ProcessingElement(wiring.Component):
             register = Signal(source.shape(), name=f"{name}_operand", reset_less=True)
             m.d.sync += register.eq(source)
             m.d.comb += getattr(self, f"{name}_out").eq(register)
-        m.submodules.multiply_align = summand = summand_component(self._alignment)
-        m.submodules.accumulator = accumulator = WindowAccumulator(self._alignment)
+        rounds = isinstance(self._alignment, FloatAlignment)
+        summand = (FloatProduct if rounds else summand_component)(self._alignment)
+        accumulator = (FloatAccumulator if rounds else WindowAccumulator)(self._alignment)
+        m.submodules.multiply_align = summand
+        m.submodules.accumulator = accumulator
+        ends = Signal(summand.latency, reset_less=True)
+        m.d.sync += ends.eq(Cat(self.last_out, ends))
+        if rounds:
+            m.d.comb += accumulator.addend.eq(summand.addend)
+        else:
+            m.d.comb += accumulator.summand.eq(summand.summand)
+        if rounds and self._alignment.sum.lanes > 1:
+            m.d.comb += [
+                accumulator.last_next.eq(ends[-2]),
+                summand.recycled.eq(accumulator.recycled),
+                summand.recycle.eq(accumulator.recycle),
+            ]
         m.d.comb += [
             summand.a.eq(self.a_out),
             summand.b.eq(self.b_out),
-            accumulator.summand.eq(summand.summand),
-        ]
-        ends = Signal(summand.latency, reset_less=True)
-        m.d.sync += ends.eq(Cat(self.last_out, ends))
-        m.d.comb += accumulator.last.eq(ends[-1])
-        m.d.comb += [
+            accumulator.last.eq(ends[-1]),
             accumulator.drain_in.eq(self.drain_in),
             self.drain_out.eq(accumulator.drain_out),
         ]

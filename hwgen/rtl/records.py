@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
-from hwgen.spec.accumulator import Overflow
-from hwgen.spec.alignment import Alignment, Operand
+from hwgen.rtl.float_records import float_partial_layout
+from hwgen.spec.accumulator import Overflow, Rounding
+from hwgen.spec.alignment import Alignment
+from hwgen.spec.float_sum import FloatAlignment
+from hwgen.spec.operands import Operand
 
 __all__ = [
     "left_register",
     "operand_layout",
+    "partial_lags",
     "partial_layout",
     "pack",
     "register_fields",
@@ -25,51 +29,37 @@ __all__ = [
 
 
 def shift_shape(alignment: Alignment) -> Shape:
-    """Shape of a product's left shift, unbounded: negative if nothing reaches the window."""
-    return Shape.cast(
-        range(
-            alignment.min_distance + alignment.below,
-            alignment.max_distance + alignment.below + 1,
-        )
-    )
+    """Shape of a product's left shift in steps: negative if nothing reaches the window."""
+    return Shape.cast(alignment.shifts)
 
 
-def _exponent_shape(alignment: Alignment, side: str) -> Shape:
-    operand: Operand = getattr(alignment, side)
-    lowest = alignment.min_distance + alignment.below if side == alignment.bias_side else 0
-    return Shape.cast(range(lowest, lowest + operand.max_exponent + 1))
-
-
-def operand_layout(alignment: Alignment, side: str) -> data.StructLayout:
+def operand_layout(alignment: Alignment | FloatAlignment, side: str) -> data.StructLayout:
     """Layout of an unpacked operand of side ``a`` or ``b``.
 
-    ``exponent`` of the alignment's bias side includes the window's offset, so that the sum of the
-    two exponents is the product's left shift. ``zero`` says zero or NaN, ``special`` infinite or
-    NaN; the significand is zero for all three. ``trailing`` counts the zeros at the significand's
-    low end, so that whether a product has bits under the window is known without looking at them:
-    trailing zeros of a product add up.
+    ``exponent`` counts steps, and that of the alignment's bias side includes the window's offset:
+    the sum of the two exponents is the product's left shift. ``zero`` says zero or NaN,
+    ``special`` infinite or NaN; the significand is zero for all three. ``trailing`` counts the
+    zeros at the significand's low end, so that whether a product has bits under the window is known
+    without looking at them: trailing zeros of a product add up. ``random`` is the side's share of
+    the random number that the product is rounded with.
     """
     operand: Operand = getattr(alignment, side)
+    random = {"random": unsigned(alignment.random_bits)} if alignment.random_bits else {}
     if operand.twos_complement:
         shape = signed if operand.signed else unsigned
-        return data.StructLayout({"value": shape(operand.significand_bits)})
+        return data.StructLayout({"value": shape(operand.significand_bits)} | random)
     members: dict[str, Shape] = {"significand": unsigned(operand.significand_bits)}
-    if operand.max_exponent:
-        members["exponent"] = _exponent_shape(alignment, side)
+    if len(operand.steps) > 1:
+        members["exponent"] = Shape.cast(operand.steps)
     if operand.signed:
         members["sign"] = unsigned(1)
-    if _needs_zero(alignment):
+    if alignment.needs_zero:
         members["zero"] = unsigned(1)
-    if alignment.can_drop and operand.trailing_bits:
+    if alignment.needs_trailing and operand.trailing_bits:
         members["trailing"] = unsigned(operand.trailing_bits)
     if operand.has_nan or operand.has_inf:
         members["special"] = unsigned(1)
-    return data.StructLayout(members)
-
-
-def _needs_zero(alignment: Alignment) -> bool:
-    """Whether the array must know that an operand is zero."""
-    return alignment.can_drop or alignment.has_inf or alignment.can_exceed
+    return data.StructLayout(members | random)
 
 
 def special_members(alignment: Alignment) -> dict[str, Shape]:
@@ -97,20 +87,42 @@ def summand_layout(alignment: Alignment) -> data.StructLayout:
 def _has_carry(alignment: Alignment) -> bool:
     """Whether a summand has a carry: from negation, or from rounding."""
     if alignment.a.twos_complement:
-        return alignment.can_drop
+        return alignment.can_drop and alignment.window.rounding is not Rounding.ODD
     return alignment.a.signed or alignment.b.signed or alignment.rounds
 
 
-def partial_layout(alignment: Alignment) -> data.StructLayout:
+def partial_layout(alignment: Alignment | FloatAlignment) -> data.StructLayout:
     """Layout of a finished accumulator on its way out.
 
     ``value`` is the last step's whole sum; where its top bits differ, that step left the register.
+    Floating-point sums: :func:`~hwgen.rtl.float_records.float_partial_layout`.
     """
+    if isinstance(alignment, FloatAlignment):
+        return float_partial_layout(alignment)
     members: dict[str, Shape] = {"value": signed(value_bits(alignment)), "overflow": unsigned(1)}
     if alignment.can_drop:
         members["inexact"] = unsigned(1)
     members |= special_members(alignment)
     return data.StructLayout(members)
+
+
+def partial_lags(alignment: Alignment) -> list[tuple[range, int]]:
+    """Bits of a finished accumulator on its way out, and how many cycles they come later.
+
+    The parts of a sum follow one another by a cycle; ``overflow`` is judged with the highest part,
+    the other flags come with the lowest.
+    """
+    if isinstance(alignment, FloatAlignment):
+        return [(range(partial_layout(alignment).size), 0)]
+    layout = partial_layout(alignment)
+    overflow = layout["overflow"].offset
+    starts = [chunk.start for chunk in alignment.chunks]
+    parts = zip(starts, [*starts[1:], overflow], strict=True)
+    lags = [(range(low, high), lag) for lag, (low, high) in enumerate(parts)]
+    lags.append((range(overflow, overflow + 1), alignment.skew))
+    if layout.size > overflow + 1:
+        lags.append((range(overflow + 1, layout.size), 0))
+    return lags
 
 
 def value_bits(alignment: Alignment) -> int:

@@ -4,107 +4,43 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from hwgen.formats.fixed import FixedPoint
 from hwgen.formats.ieee import Float
-from hwgen.rtl.records import left_register, partial_layout, register_fields
-from hwgen.spec.accumulator import Overflow
-from hwgen.spec.alignment import align
+from hwgen.formats.posit import Posit
+from hwgen.rtl.records import register_fields
+from hwgen.rtl.round_base import STATUS_BITS, NormalisingRounder, Rounder
+from hwgen.rtl.round_float_sum import FloatSumRounder
+from hwgen.rtl.round_posit import PositRounder
 from hwgen.spec.datapath import Datapath
-from hwgen.spec.rounding import normalise, rounding_stages
+from hwgen.spec.rounding import normalise
 
 __all__ = ["STATUS_BITS", "rounder_class"]
-
-STATUS_BITS = 3  # bit 0 invalid, bit 1 overflow, bit 2 inexact
 
 
 def rounder_class(datapath: Datapath) -> type[wiring.Component]:
     """Return the rounder for a datapath's result format: the dispatch table of this edge."""
-    if datapath.out is None:
+    if datapath.float_sum is not None:
+        return FloatSumRounder
+    if datapath.hands_out_register:
         return RawRounder
     if isinstance(datapath.out, FixedPoint):
         return FixedRounder
+    if isinstance(datapath.out, Posit):
+        return PositRounder
     return FloatRounder
 
 
-class _Rounder(wiring.Component):
-    """Common interface of the rounders.
-
-    Members
-    -------
-    partial : In(partial_layout)
-    bits : Out(result width)
-    status : Out(3)
-        Bit 0 invalid, bit 1 overflow, bit 2 inexact.
-
-    Notes
-    -----
-    Latency: :func:`~hwgen.spec.rounding.rounding_stages`. One result a cycle. Ties to even
-    (arithmetic.md section 4).
-    """
-
-    has_reset = False
-    definition = "round"
-
-    def __init__(self, datapath: Datapath) -> None:
-        self._datapath = datapath
-        self._alignment = align(datapath)
-        super().__init__(
-            {
-                "partial": In(partial_layout(self._alignment)),
-                "bits": Out(datapath.out_width),
-                "status": Out(STATUS_BITS),
-            }
-        )
-
-    @property
-    def latency(self) -> int:
-        """Cycles from ``partial`` to ``bits``."""
-        return rounding_stages(self._datapath)
-
-    def _flags(self) -> dict[str, Value]:
-        """What the block saw: NaN, infinity and its sign, range events, dropped bits."""
-        partial = self.partial
-        members = partial.shape().members
-        window = self._datapath.window
-        overflow = partial.overflow | left_register(partial.value, window.width)
-        nan: Value = Const(0, 1)
-        inf: Value = Const(0, 1)
-        negative: Value = Const(0, 1)
-        if "nan" in members:
-            nan = partial.nan
-        if "positive_inf" in members:
-            nan = partial.positive_inf & partial.negative_inf
-            inf = partial.positive_inf ^ partial.negative_inf
-            negative = partial.negative_inf
-        if window.overflow is Overflow.NAN:
-            nan = nan | overflow
-            inf = inf & ~overflow
-        return {
-            "nan": nan,
-            "inf": inf,
-            "inf_negative": negative,
-            "overflow": overflow,
-            "inexact": partial.inexact if "inexact" in members else Const(0, 1),
-        }
-
-    def _drive(
-        self, m: Module, *, bits: Value, invalid: Value, overflow: Value, inexact: Value
-    ) -> None:
-        """Hand out the result and its status."""
-        m.d.comb += [self.bits.eq(bits), self.status.eq(Cat(invalid, overflow, inexact))]
-
-
-class RawRounder(_Rounder):
+class RawRounder(Rounder):
     """The register itself; it reads zero, and invalid, where the result is NaN or infinite."""
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        flags = self._flags()
+        partial = self._whole(m)
+        flags = self._flags(partial)
         invalid = Signal()
         m.d.comb += invalid.eq(flags["nan"] | flags["inf"])
-        register = self.partial.value[: self._datapath.window.width]
+        register = partial.value[: self._datapath.window.width]
         self._drive(
             m,
             bits=Mux(invalid, 0, register),
@@ -112,11 +48,11 @@ class RawRounder(_Rounder):
             overflow=flags["overflow"],
             inexact=flags["inexact"],
         )
-        assert self.latency == 0
+        assert self.latency == self.whole_latency
         return m
 
 
-class FixedRounder(_Rounder):
+class FixedRounder(Rounder):
     """Round to a fixed-point format: move by a constant, round, saturate."""
 
     def elaborate(self, platform: object) -> Module:
@@ -124,8 +60,9 @@ class FixedRounder(_Rounder):
         out: FixedPoint = self._datapath.out
         window = self._datapath.window
         distance = window.lsb - out.min_exponent
-        fields = self._flags()
-        value = self.partial.value[: window.width].as_signed()
+        partial = self._whole(m)
+        fields = self._flags(partial)
+        value = partial.value[: window.width].as_signed()
         if distance >= 0:
             rounded: Value = value << distance
             lost: Value = Const(0, 1)
@@ -140,7 +77,7 @@ class FixedRounder(_Rounder):
         fields["rounded"] = rounded
         fields = register_fields(m, fields, name="rounded")
         self._saturate(m, fields, out)
-        assert self.latency == 1
+        assert self.latency == self.whole_latency + 1
         return m
 
     def _saturate(self, m: Module, fields: dict[str, Value], out: FixedPoint) -> None:
@@ -167,7 +104,7 @@ class FixedRounder(_Rounder):
         )
 
 
-class FloatRounder(_Rounder):
+class FloatRounder(NormalisingRounder):
     """Round to a floating-point format.
 
     Stages: one's complement magnitude | normalising left shift, one digit a stage, never past the
@@ -176,59 +113,11 @@ class FloatRounder(_Rounder):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        spec = normalise(self._datapath)
-        window = self._datapath.window
-        sign = self.partial.value[window.width - 1]
-        magnitude = Signal(window.width - 1)
-        m.d.comb += magnitude.eq(
-            self.partial.value[: window.width - 1] ^ sign.replicate(window.width - 1)
-        )
-        pad_high = spec.width - spec.pad_low - len(magnitude)
-        fields = self._flags() | {
-            "sign": sign,
-            "field": Cat(sign.replicate(spec.pad_low), magnitude, Const(0, pad_high)),
-            "distance": Const(0, max(1, spec.max_shift.bit_length())),
-            "below_bound": Const(0, 1),
-        }
-        fields = register_fields(m, fields, name="taken")
-        for stage, (place, size) in enumerate(spec.digits):
-            self._move(m, fields, place, size)
-            fields = register_fields(m, fields, name=f"moved_{stage}")
+        fields = self._normalised(m)
         fields = register_fields(m, self._round(m, fields), name="rounded")
         self._select(m, fields)
-        assert self.latency == 1 + len(spec.digits) + 1
+        assert self.latency == self.whole_latency + 1 + len(normalise(self._datapath).digits) + 1
         return m
-
-    def _move(self, m: Module, fields: dict[str, Value], place: int, size: int) -> None:
-        """Shift left by one digit: past all zero groups it can count and the format allows."""
-        spec = normalise(self._datapath)
-        step = 1 << place
-        field = fields["field"]
-        largest = min((1 << size) - 1, spec.max_shift >> place)
-        digit = Signal(size, name=f"digit_{step}")
-        m.d.comb += digit.eq(largest)
-        for index in reversed(range(largest)):
-            # A group that reaches below the field counts what shifts in there: not zero.
-            group = field[max(0, len(field) - (index + 1) * step) : len(field) - index * step]
-            with m.If(group.any()):
-                m.d.comb += digit.eq(index)
-        chosen: Value = digit
-        if spec.bounded:
-            bound = (spec.max_shift >> place) & ((1 << size) - 1)
-            below = fields["below_bound"]
-            if largest > bound:
-                chosen = Signal(size, name=f"bounded_digit_{step}")
-                m.d.comb += chosen.eq(Mux(~below & (digit > bound), bound, digit))
-            if bound:
-                fields["below_bound"] = below | (digit < bound)
-        for index in reversed(range(size)):
-            amount = min(step << index, len(field))
-            moved = Signal(len(field), name=f"moved_by_{step << index}")
-            filled = Cat(fields["sign"].replicate(amount), field)[: len(field)]
-            m.d.comb += moved.eq(Mux(chosen[index], filled, field))
-            field = moved
-        fields["field"] = field
-        fields["distance"] = fields["distance"] | (chosen << place)[: len(fields["distance"])]
 
     def _round(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
         """Pack exponent and fraction and round to nearest, ties to even.
@@ -239,7 +128,6 @@ class FloatRounder(_Rounder):
         spec = normalise(self._datapath)
         out: Float = self._datapath.out
         field, distance = fields.pop("field"), fields.pop("distance")
-        fields.pop("below_bound")
         sign = fields["sign"]
         fraction = field[-1 - out.fraction_bits : -1]
         guard = field[-2 - out.fraction_bits]

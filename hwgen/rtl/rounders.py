@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.records import partial_layout
+from hwgen.rtl.records import partial_lags, partial_layout
 from hwgen.rtl.round import STATUS_BITS, rounder_class
+from hwgen.rtl.start_adder import start_layout
 from hwgen.rtl.structure import Net, Part, Structural, Structure
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
@@ -20,9 +21,17 @@ __all__ = ["RounderPair", "SharedRounders"]
 class RounderPair(wiring.Component):
     """A rounder that serves two neighbouring columns in alternate cycles.
 
+    Parameters
+    ----------
+    datapath : Datapath
+    start : bool
+        Add start values, as :class:`~hwgen.rtl.round_base.Rounder`.
+
     Members
     -------
     partial : In(2 lanes of partial_layout)
+    start : In(2 lanes of start_layout)
+        With ``start`` only.
     take : In(1)
         The first column's row is at the input; the second one's follows in the next cycle.
     take_out : Out(1)
@@ -34,22 +43,35 @@ class RounderPair(wiring.Component):
     has_reset = False
     definition = "round_pair"
 
-    def __init__(self, datapath: Datapath) -> None:
+    def __init__(self, datapath: Datapath, start: bool = False) -> None:
         self._datapath = datapath
-        super().__init__(_members(datapath, 2))
+        self._start = start
+        super().__init__(_members(datapath, 2, start=start))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.rounder = rounder = rounder_class(self._datapath)(self._datapath)
-        lane = partial_layout(align(self._datapath)).size
-        delayed = Signal(2, reset_less=True)
+        m.submodules.rounder = rounder = _rounder(self._datapath, self._start).make()
+        alignment = align(self._datapath)
+        lags = partial_lags(alignment)
+        lane = partial_layout(alignment).size
+        delayed = Signal(max(2, 1 + max(lag for _, lag in lags)), reset_less=True)
         m.d.sync += delayed.eq((delayed << 1) | self.take)
+        take = Cat(self.take, delayed)
+        first, second = self.partial[:lane], self.partial[lane:]
         m.d.comb += [
-            rounder.partial.eq(Mux(self.take, self.partial[:lane], self.partial[lane:])),
+            rounder.partial.eq(
+                Cat(
+                    Mux(take[lag], first[bits.start : bits.stop], second[bits.start : bits.stop])
+                    for bits, lag in lags
+                )
+            ),
             self.bits.eq(rounder.bits.replicate(2)),
             self.status.eq(rounder.status.replicate(2)),
-            self.take_out.eq(delayed[-1]),
+            self.take_out.eq(delayed[1]),
         ]
+        if self._start:
+            half = len(self.start) // 2
+            m.d.comb += rounder.start.eq(Mux(self.take, self.start[:half], self.start[half:]))
         return m
 
 
@@ -61,16 +83,19 @@ class SharedRounders(Structural):
 
     has_reset = False
 
-    def __init__(self, datapath: Datapath, cols: int) -> None:
+    def __init__(self, datapath: Datapath, cols: int, start: bool = False) -> None:
         assert cols >= 2
         self._datapath = datapath
         self._cols = cols
+        self._start = start
         self._widths = {
             "partial": partial_layout(align(datapath)).size,
             "bits": datapath.out_width,
             "status": STATUS_BITS,
         }
-        super().__init__(_members(datapath, cols))
+        if start:
+            self._widths["start"] = start_layout(datapath.window.width).size
+        super().__init__(_members(datapath, cols, start=start))
 
     @property
     def definition(self) -> str:
@@ -94,14 +119,14 @@ class SharedRounders(Structural):
             tokens = {"take": between, "take_out": take_out}
             structure.parts["upper"] = (self._part(rest), self._lanes(lower, rest) | tokens)
         elif rest:
-            single = Part(rounder_class(self._datapath), (self._datapath,))
+            single = _rounder(self._datapath, self._start)
             structure.parts["upper"] = (single, self._lanes(lower, 1))
         return structure
 
     def _part(self, cols: int) -> Part:
         if cols == 2:
-            return Part(RounderPair, (self._datapath,))
-        return Part(SharedRounders, (self._datapath, cols))
+            return Part(RounderPair, (self._datapath, self._start))
+        return Part(SharedRounders, (self._datapath, cols, self._start))
 
     def _lanes(self, first: int, count: int) -> Mapping[str, Net]:
         return {
@@ -109,11 +134,18 @@ class SharedRounders(Structural):
         }
 
 
-def _members(datapath: Datapath, cols: int) -> dict[str, wiring.Member]:
-    return {
+def _rounder(datapath: Datapath, start: bool) -> Part:
+    return Part(rounder_class(datapath), (datapath, start) if start else (datapath,))
+
+
+def _members(datapath: Datapath, cols: int, *, start: bool) -> dict[str, wiring.Member]:
+    members = {
         "partial": In(partial_layout(align(datapath)).size * cols),
         "take": In(1),
         "take_out": Out(1),
         "bits": Out(datapath.out_width * cols),
         "status": Out(STATUS_BITS * cols),
     }
+    if start:
+        members["start"] = In(start_layout(datapath.window.width).size * cols)
+    return members

@@ -1,20 +1,23 @@
 """The edge of the array: bit patterns in, sign, exponent and significand out.
 
-The array between the edges knows nothing of formats; a new format is a new function here.
+The array between the edges knows nothing of formats; a new format is a new function in
+:mod:`hwgen.rtl.decode`.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.formats import Format
-from hwgen.formats.ieee import Float, Specials
+from hwgen.formats.posit import Posit
 from hwgen.rtl.admission import A_TOKEN_BITS, B_TOKEN_BITS
+from hwgen.rtl.decode import decode, posit_completed
 from hwgen.rtl.records import operand_layout, pack, register_fields
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
+from hwgen.spec.float_sum import FloatAlignment
 from hwgen.spec.timing import unpack_stages
 
 __all__ = ["TOKEN_SIDE", "Unpacker"]
@@ -36,8 +39,10 @@ class Unpacker(wiring.Component):
     bits : In(format width)
         The pattern.
     token : In
-        Whether there is an operand; its absence becomes a zero. Side a: also whether the block
-        ends.
+        Whether there is an operand; its absence becomes a zero (integers: where there is none the
+        pattern is zero). Side a: also whether the block ends.
+    random : In(random bits)
+        Travels with the operand (stochastic rounding only).
     operand : Out(operand_layout)
     last : Out(1)
         The end-of-block token, delayed alike (side a only).
@@ -55,14 +60,17 @@ class Unpacker(wiring.Component):
         self._side = side
         self._operand = getattr(self._alignment, side)
         self._layout = operand_layout(self._alignment, side)
-        # One side's exponents include the window's offset.
-        biased = side == self._alignment.bias_side
-        self._offset = self._alignment.min_distance + self._alignment.below if biased else 0
+        self._offset = self._operand.offset
+        # To a floating-point sum a bubble must be the product -0.
+        rounds = isinstance(self._alignment, FloatAlignment)
+        self._negative_bubble = rounds and side == self._alignment.bubble_sign
         members = {
             "bits": In(self._format.width),
             "token": In(A_TOKEN_BITS if side == TOKEN_SIDE else B_TOKEN_BITS),
             "operand": Out(self._layout),
         }
+        if self._alignment.random_bits:
+            members["random"] = In(self._alignment.random_bits)
         if side == TOKEN_SIDE:
             members["last"] = Out(1)
         super().__init__(members)
@@ -79,21 +87,34 @@ class Unpacker(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fields = self._fixed_fields(m) if self._operand.twos_complement else self._fields(m)
-        token: Value = self.token
+        if self._operand.twos_complement:
+            fields = self._fixed_fields(m)
+        else:
+            fields = decode(m, self._format, self.bits, self._offset)
+        passing: dict[str, Value] = {"token": self.token}
+        if self._alignment.random_bits:
+            passing["random"] = self.random
         if self.latency == 1:
             fields = register_fields(m, fields, name="decoded")
-            delayed = Signal(len(token), reset_less=True, name="token_delayed")
-            m.d.sync += delayed.eq(token)
-            token = delayed
-        if self._operand.normalised:
+            for name, value in passing.items():
+                delayed = Signal(len(value), reset_less=True, name=f"{name}_delayed")
+                m.d.sync += delayed.eq(value)
+                passing[name] = delayed
+        token = passing.pop("token")
+        if isinstance(self._format, Posit):
+            fields = posit_completed(m, self._format, fields, self._offset)
+        elif self._operand.normalised:
             fields = self._normalised(m, fields)
         if not self._operand.twos_complement:
             fields = self._completed(m, fields)
-        bubble = {name: Const(name == "zero", 1) for name in self._layout.members}
-        m.d.comb += self.operand.eq(pack(self._layout, bubble))
-        with m.If(token[0]):
-            m.d.comb += self.operand.eq(pack(self._layout, fields))
+        if self._operand.twos_complement:
+            m.d.comb += self.operand.eq(pack(self._layout, fields | passing))
+        else:
+            ones = {"zero", "sign"} if self._negative_bubble else {"zero"}
+            bubble = {name: Const(name in ones, 1) for name in self._layout.members}
+            m.d.comb += self.operand.eq(pack(self._layout, bubble))
+            with m.If(token[0]):
+                m.d.comb += self.operand.eq(pack(self._layout, fields | passing))
         if self._side == TOKEN_SIDE:
             m.d.comb += self.last.eq(token[1])
         return m
@@ -103,53 +124,9 @@ class Unpacker(wiring.Component):
         m.d.comb += value.eq(self.bits)
         return {"value": value}
 
-    def _fields(self, m: Module) -> dict[str, Value]:
-        if isinstance(self._format, Float):
-            return self._float_fields(m)
-        return self._magnitude_fields(m)
-
-    def _float_fields(self, m: Module) -> dict[str, Value]:
-        """IEEE-like patterns: subnormals share the exponent of the least normal binade."""
-        fmt = self._format
-        fraction = Signal(fmt.fraction_bits)
-        field = Signal(fmt.exponent_bits)
-        sign = Signal()
-        m.d.comb += Cat(fraction, field, sign).eq(self.bits)
-        normal = Signal()
-        m.d.comb += normal.eq(field.any())
-        special = Signal()
-        nan = Signal()
-        if fmt.specials is Specials.IEEE:
-            m.d.comb += [special.eq(field.all()), nan.eq(special & fraction.any())]
-        elif fmt.specials is Specials.NAN_ONLY:
-            m.d.comb += [special.eq(field.all() & fraction.all()), nan.eq(special)]
-        significand = Signal(fmt.precision)
-        with m.If(~special):
-            m.d.comb += significand.eq(Cat(fraction, normal))
-        # One adder: the subnormals' exponent, that of field 1, is a constant.
-        exponent = Mux(normal, field + (self._offset - 1), self._offset)
-        return {
-            "significand": significand,
-            "exponent": exponent,
-            "sign": sign,
-            "nan": nan,
-            "special": special,
-        }
-
-    def _magnitude_fields(self, m: Module) -> dict[str, Value]:
-        """Fixed-point patterns: sign and magnitude, no exponent."""
-        fmt = self._format
-        significand = Signal(fmt.width)
-        sign = Signal()
-        if fmt.signed:
-            m.d.comb += sign.eq(self.bits[-1])
-        m.d.comb += significand.eq(Mux(sign, -self.bits, self.bits))
-        exponent = Const(self._offset, Shape.cast(range(self._offset, self._offset + 1)))
-        return {"significand": significand, "exponent": exponent, "sign": sign}
-
     def _normalised(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
         """Move the leading one to the top; the exponent's origin lies that much lower."""
-        bits = self._operand.significand_bits
+        bits = self._operand.precision
         significand = fields["significand"]
         leading = Signal(range(bits))
         for position in range(bits):
@@ -161,14 +138,28 @@ class Unpacker(wiring.Component):
         return fields | {"significand": moved, "exponent": exponent}
 
     def _completed(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
-        """Add what the array wants to know of the significand."""
+        """Split the exponent into steps, and add what the array wants to know besides."""
+        operand = self._operand
         significand = fields["significand"]
         # Infinities have no significand either; NaN is zero and special at once.
         zero = Signal()
         infinite = fields["special"] & ~fields["nan"] if "special" in fields else Const(0, 1)
         m.d.comb += zero.eq((significand == 0) & ~infinite)
-        trailing = Signal(range(self._operand.significand_bits))
-        for position in reversed(range(self._operand.significand_bits)):
+        trailing = Signal(range(operand.precision))
+        for position in reversed(range(operand.precision)):
             with m.If(significand[position]):
                 m.d.comb += trailing.eq(position)
-        return fields | {"zero": zero, "trailing": trailing}
+        if operand.max_exponent == 0 or operand.step == 1:
+            return fields | {"zero": zero, "trailing": trailing}
+        exponent = Signal(fields["exponent"].shape(), name="exponent_in_places")
+        m.d.comb += exponent.eq(fields["exponent"])
+        places = operand.step.bit_length() - 1
+        rest = exponent[:places]
+        moved = Signal(operand.significand_bits, name="significand_moved")
+        m.d.comb += moved.eq(significand << rest)
+        return fields | {
+            "significand": moved,
+            "exponent": exponent >> places,
+            "zero": zero,
+            "trailing": trailing + rest,
+        }

@@ -1,8 +1,8 @@
 """Accumulators: what a sum of products is kept in.
 
-Users write an accumulator as ``kind:key=value,...``. What the circuit and the models build is
-always a :class:`Window`; the other kinds name one in more convenient terms and :meth:`resolve` to
-it once the operand formats are known.
+Users write an accumulator as ``kind:key=value,...``. What the circuit and the models build is a
+:class:`Window` or a :class:`FloatSum`; the other kinds name a window in more convenient terms and
+:meth:`resolve` to it once the operand formats are known.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from hwgen.errors import SpecError
-from hwgen.formats import Format
+from hwgen.formats import Format, parse_format
+from hwgen.formats.ieee import Float, FloatOverflow, Specials
 from hwgen.formats.integer import Integer
+from hwgen.formats.posit import STANDARD_EXPONENT_BITS, Posit
 from hwgen.words import Words, parse_integer, parse_words
 
 __all__ = [
     "Accumulator",
     "Exact",
+    "FloatSum",
     "IntegerSum",
     "Overflow",
     "Rounding",
@@ -26,6 +29,12 @@ __all__ = [
     "parse_accumulator",
 ]
 
+QUIRE_OVERFLOW_BITS = 31
+MAX_LANES = 16
+MAX_RANDOM_BITS = 24
+MAX_SEED = (1 << 32) - 1
+DEFAULT_SEED = 1
+DEFAULT_RANDOM_BITS = 8  # a bias below 2**-9 of the last place
 MAX_WIDTH = 8192  # bits; fp64 exact needs 4209
 MAX_WEIGHT = (
     1 << 14
@@ -45,6 +54,8 @@ class Rounding(enum.Enum):
 
     ZERO = "zero"
     EVEN = "even"
+    ODD = "odd"
+    STOCHASTIC = "stochastic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +74,10 @@ class Window:
         Treatment of product bits below ``lsb``.
     overflow : Overflow
         Treatment of range events.
+    seed : int
+        Start of the random numbers of stochastic rounding, 1 to 2**32 - 1; 0 in other modes.
+    random_bits : int
+        Dropped bits that stochastic rounding looks at, 1 to 24; 0 in other modes.
 
     References
     ----------
@@ -75,6 +90,8 @@ class Window:
     ovf: int = 1
     rounding: Rounding = Rounding.ZERO
     overflow: Overflow = Overflow.NAN
+    seed: int = 0
+    random_bits: int = 0
 
     def __post_init__(self) -> None:
         if self.msb < self.lsb:
@@ -93,6 +110,18 @@ class Window:
                 f"window is {self.width} bits wide (ovf + msb - lsb + 1);"
                 f" allowed is 2 to {MAX_WIDTH}"
             )
+        random = self.rounding is Rounding.STOCHASTIC
+        for name, value, most in (
+            ("seed", self.seed, MAX_SEED),
+            ("bits", self.random_bits, MAX_RANDOM_BITS),
+        ):
+            if random and not 1 <= value <= most:
+                raise SpecError(f"window has {name}={value}; allowed is 1 to {most}")
+            if not random and value:
+                raise SpecError(
+                    f"window has {name}={value} with round={self.rounding.value};"
+                    f" {name} belongs to round=stochastic"
+                )
 
     @property
     def width(self) -> int:
@@ -112,6 +141,8 @@ class Window:
         text = f"window:msb={self.msb},lsb={self.lsb},ovf={self.ovf}"
         if self.rounding is not Rounding.ZERO:
             text += f",round={self.rounding.value}"
+        if self.rounding is Rounding.STOCHASTIC:
+            text += f",seed={self.seed},bits={self.random_bits}"
         if self.overflow is not Overflow.NAN:
             text += f",overflow={self.overflow.value}"
         return text
@@ -122,7 +153,13 @@ class Exact:
     """The window that loses nothing over ``terms`` products of the operand formats.
 
     Every product is a multiple of ``2**(min_exponent_a + min_exponent_b)`` and at most
-    ``max_a * max_b``; ``ovf = 1 + ceil(log2 terms)`` keeps the sum in the register.
+    ``max_a * max_b``; ``ovf = 1 + ceil(log2 terms)`` keeps the sum in the register. For two posits
+    of N bits as in the standard it is the standard's quire of 16 N bits, whose 31 overflow bits are
+    enough for any number of terms allowed here.
+
+    References
+    ----------
+    Posit Working Group, *Standard for Posit Arithmetic (2022)*, section 3.4.
     """
 
     terms: int = 4096
@@ -136,7 +173,10 @@ class Exact:
         lsb = a.min_exponent + b.min_exponent
         # Smallest msb with largest < 2**(msb + 1): the quotient is an integer by definition of lsb.
         msb = lsb + int(largest / Fraction(2) ** lsb).bit_length() - 1
-        return Window(msb=msb, lsb=lsb, ovf=1 + (self.terms - 1).bit_length())
+        ovf = 1 + (self.terms - 1).bit_length()
+        if a == b and isinstance(a, Posit) and a.exponent_bits == STANDARD_EXPONENT_BITS:
+            ovf = QUIRE_OVERFLOW_BITS
+        return Window(msb=msb, lsb=lsb, ovf=ovf)
 
     def __str__(self) -> str:
         return f"exact:terms={self.terms}"
@@ -176,7 +216,55 @@ class IntegerSum:
         return f"int:{self.bits}{suffix}"
 
 
-Accumulator = Window | Exact | IntegerSum
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatSum:
+    """The conventional unit: a floating-point sum, rounded at every step, ties to even.
+
+    Parameters
+    ----------
+    format : Float
+        Of the sum; an IEEE-like format.
+    lanes : int
+        L interleaved sums, 1 to 16: product k goes into sum k mod L. After the last product they
+        are added in ascending order, ``((s0 + s1) + s2) + ...``, each addition rounded. Sums that
+        met no product are +0.
+    fused : bool
+        ``acc = round(acc + a*b)``; otherwise ``acc = round(acc + round(a*b))``.
+    """
+
+    format: Float
+    lanes: int = 1
+    fused: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.format, Float) or self.format.specials is not Specials.IEEE:
+            raise SpecError(
+                f"{self.kind} has the format {self.format.name}; it must be an IEEE-like float:"
+                " fp64, fp32, tf32, bf16, fp16, e5m2 or float:E,F"
+            )
+        if self.format.overflow is not FloatOverflow.INFINITY:
+            raise SpecError(
+                f"{self.kind} has the format {self.format.name}; its sums overflow to infinity,"
+                " so write the format without an overflow option"
+            )
+        if not 1 <= self.lanes <= MAX_LANES:
+            raise SpecError(f"{self.kind} has lanes={self.lanes}; allowed is 1 to {MAX_LANES}")
+
+    @property
+    def kind(self) -> str:
+        """The word that users type: ``fma`` or ``muladd``."""
+        return "fma" if self.fused else "muladd"
+
+    def resolve(self, a: Format, b: Format) -> FloatSum:
+        """Return what to build for operands of formats ``a`` and ``b``: itself."""
+        return self
+
+    def __str__(self) -> str:
+        lanes = f",lanes={self.lanes}" if self.lanes > 1 else ""
+        return f"{self.kind}:{self.format.name}{lanes}"
+
+
+Accumulator = Window | Exact | IntegerSum | FloatSum
 
 
 def parse_accumulator(text: str) -> Accumulator:
@@ -215,8 +303,15 @@ def _choice(words: Words, key: str, kind: type[enum.Enum], default: enum.Enum):
         raise SpecError(f"{words.text!r} has {key}={value}; allowed is {allowed}") from None
 
 
+def _integer(words: Words, key: str, default: int, **limits: int) -> int:
+    value = words.options.get(key)
+    if value is None:
+        return default
+    return parse_integer(value, f"{key} of {words.text!r}", error=SpecError, **limits)
+
+
 def _parse_window(words: Words) -> Window:
-    options = _options(words, ("msb", "lsb", "ovf", "round", "overflow"))
+    options = _options(words, ("msb", "lsb", "ovf", "round", "overflow", "seed", "bits"))
     for key in ("msb", "lsb"):
         if key not in options:
             raise SpecError(f"{words.text!r} lacks {key}; write {_USAGE['window']}")
@@ -225,9 +320,13 @@ def _parse_window(words: Words) -> Window:
         for key in ("msb", "lsb", "ovf")
         if key in options
     }
+    rounding = _choice(words, "round", Rounding, Rounding.ZERO)
+    random = rounding is Rounding.STOCHASTIC
     return Window(
         **weights,
-        rounding=_choice(words, "round", Rounding, Rounding.ZERO),
+        rounding=rounding,
+        seed=_integer(words, "seed", DEFAULT_SEED if random else 0, digits=len(str(MAX_SEED))),
+        random_bits=_integer(words, "bits", DEFAULT_RANDOM_BITS if random else 0),
         overflow=_choice(words, "overflow", Overflow, Overflow.NAN),
     )
 
@@ -247,9 +346,30 @@ def _parse_integer_sum(words: Words) -> IntegerSum:
     )
 
 
+def _parse_float_sum(words: Words) -> FloatSum:
+    # A format's name may hold commas of its own, as float:8,12 does.
+    _options(words, ("lanes",), positional=max(1, len(words.positional)))
+    return FloatSum(
+        format=parse_format(",".join(words.positional)),
+        lanes=_integer(words, "lanes", 1),
+        fused=words.head == "fma",
+    )
+
+
 _USAGE = {
-    "window": "window:msb=M,lsb=L[,ovf=V][,round=zero|even][,overflow=nan|saturate|wrap]",
+    "window": (
+        "window:msb=M,lsb=L[,ovf=V][,round=zero|even|odd|stochastic][,overflow=nan|saturate|wrap]"
+        "[,seed=S,bits=R (stochastic)]"
+    ),
     "exact": "exact[:terms=K]",
     "int": "int:N[,overflow=wrap|saturate]",
+    "fma": "fma:FORMAT[,lanes=L]",
+    "muladd": "muladd:FORMAT[,lanes=L]",
 }
-_PARSERS = {"window": _parse_window, "exact": _parse_exact, "int": _parse_integer_sum}
+_PARSERS = {
+    "window": _parse_window,
+    "exact": _parse_exact,
+    "int": _parse_integer_sum,
+    "fma": _parse_float_sum,
+    "muladd": _parse_float_sum,
+}

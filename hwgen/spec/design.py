@@ -14,13 +14,15 @@ from hwgen.errors import SpecError
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.keywords import KEYWORDS
 
-__all__ = ["Design"]
+__all__ = ["NO_START", "STARTS", "Design"]
 
 MAX_SIDE = 1024
 MAX_NAME = 200  # the longest derived names have about 140 characters
 FORMAT_VERSION = 1
 _IDENTIFIER = rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}"
-_KEYS = ("hwgen", "a", "b", "acc", "out", "rows", "cols", "name")
+_KEYS = ("hwgen", "a", "b", "acc", "out", "rows", "cols", "name", "start", "target", "freq")
+NO_START = "none"
+STARTS = (NO_START, "raw")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +36,22 @@ class Design:
         Array size, 1 to 1024 each; row i of the array makes row i of C.
     name : str, optional
         Verilog name of the top module; derived from the parameters by default.
+    start : {"none", "raw"}
+        What a block's sums are added to: nothing, or raw registers that a third input stream
+        brings (``s_axis_c``), so that sums split over K merge. Window accumulators only.
 
     Raises
     ------
     SpecError
-        If a size is out of range or the name is no Verilog identifier or a reserved word.
+        If a size is out of range, the name is no Verilog identifier or a reserved word, or the
+        accumulator has no register to load.
     """
 
     datapath: Datapath
     rows: int
     cols: int
     name: str = ""
+    start: str = NO_START
 
     def __post_init__(self) -> None:
         for what, value in (("rows", self.rows), ("cols", self.cols)):
@@ -52,6 +59,7 @@ class Design:
                 raise SpecError(f"{what} is {value!r}; it must be an integer")
             if not 1 <= value <= MAX_SIDE:
                 raise SpecError(f"{what} is {value}; allowed is 1 to {MAX_SIDE}")
+        self._check_start()
         if not self.name:
             object.__setattr__(self, "name", _derived_name(self))
         if not isinstance(self.name, str) or not re.fullmatch(_IDENTIFIER, self.name):
@@ -63,6 +71,20 @@ class Design:
             raise SpecError(
                 f"name is {self.name!r}, a reserved word of (System)Verilog; choose another"
             )
+
+    def _check_start(self) -> None:
+        if self.start not in STARTS:
+            raise SpecError(f"start is {self.start!r}; allowed is {' or '.join(STARTS)}")
+        if self.starts and self.datapath.float_sum is not None:
+            raise SpecError(
+                f"start = {self.start} loads a raw register and acc is {self.datapath.acc}, which"
+                " has none to load; use window: or exact:, or leave start out and add C outside"
+            )
+
+    @property
+    def starts(self) -> bool:
+        """Whether blocks have start values."""
+        return self.start != NO_START
 
     def to_toml(self) -> str:
         """Return the complete, normalised design as TOML text."""
@@ -78,7 +100,15 @@ class Design:
                 "rows": self.rows,
                 "cols": self.cols,
             }
+            | self._pipeline_table()
+            | ({"start": self.start} if self.starts else {})
         )
+
+    def _pipeline_table(self) -> dict[str, str | float]:
+        """What chooses the pipeline; nothing for the default."""
+        pipeline = self.datapath.pipeline
+        table: dict[str, str | float] = {"target": pipeline.target} if pipeline.target else {}
+        return table | ({"freq": pipeline.freq_mhz} if pipeline.freq_mhz else {})
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "design") -> Design:
@@ -98,16 +128,25 @@ class Design:
         version = table.get("hwgen", FORMAT_VERSION)
         if version != FORMAT_VERSION:
             raise SpecError(f"{source} has hwgen = {version!r}; this hwgen reads {FORMAT_VERSION}")
-        for key in ("a", "b", "acc", "out", "name"):
+        freq = table.get("freq")
+        if freq is not None and (isinstance(freq, bool) or not isinstance(freq, int | float)):
+            raise SpecError(f"{source} has freq = {freq!r}; it must be a number of MHz")
+        for key in ("a", "b", "acc", "out", "name", "target", "start"):
             if key in table and not isinstance(table[key], str):
                 raise SpecError(f"{source} has {key} = {table[key]!r}; it must be a string")
         return cls(
             datapath=Datapath.parse(
-                a=table["a"], b=table.get("b"), acc=table["acc"], out=table.get("out")
+                a=table["a"],
+                b=table.get("b"),
+                acc=table["acc"],
+                out=table.get("out"),
+                target=table.get("target"),
+                freq=freq,
             ),
             rows=table["rows"],
             cols=table["cols"],
             name=table.get("name", ""),
+            start=table.get("start", NO_START),
         )
 
     @classmethod
@@ -132,6 +171,12 @@ class Design:
         return hashlib.sha256(self.to_toml().encode()).hexdigest()
 
 
+def _register_name(path: Datapath) -> str:
+    if path.float_sum is None:
+        return f"w{path.window.width}"
+    return str(path.float_sum).replace("lanes=", "l")
+
+
 def _derived_name(design: Design) -> str:
     path = design.datapath
     operands = [path.a.name] if path.a == path.b else [path.a.name, path.b.name]
@@ -139,7 +184,8 @@ def _derived_name(design: Design) -> str:
         "gemm",
         f"{design.rows}x{design.cols}",
         *operands,
-        f"w{path.window.width}",
+        _register_name(path),
         path.out_name,
+        *(["start"] if design.starts else []),
     ]
     return re.sub(r"[^A-Za-z0-9]+", "_", "_".join(words))

@@ -1,10 +1,11 @@
 """How a finished register is rounded to the result format: the constants of one rounder.
 
-A rounder to a floating-point format works on the one's complement magnitude: the register with its
-bits inverted where it is negative, standing for ``field.111...`` then, so that no carry chain is
-spent on negation. It moves the leading one to the top of a field, but never past the place where
-the format's subnormals begin; what is then on top, the bit under it and the rest decide the
-rounding.
+A rounder to a floating-point format or a posit works on the one's complement magnitude: the
+register with its bits inverted where it is negative, standing for ``field.111...`` then, so that no
+carry chain is spent on negation. It moves the leading one to the top of a field, but never past the
+place where the format's subnormals begin; what is then on top, the bit under it and the rest decide
+the rounding. A posit has no subnormals; its fraction moves down again behind a regime of any
+length.
 """
 
 from __future__ import annotations
@@ -14,11 +15,21 @@ from dataclasses import dataclass
 from hwgen.formats import Format
 from hwgen.formats.fixed import FixedPoint
 from hwgen.formats.ieee import Float
+from hwgen.formats.posit import Posit
+from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
+from hwgen.spec.float_conversion import conversion
 
-__all__ = ["Normalisation", "normalise", "rounder_columns", "rounding_stages"]
+__all__ = [
+    "Normalisation",
+    "normalise",
+    "posit_fraction_bits",
+    "rounder_columns",
+    "rounding_stages",
+    "whole_stages",
+]
 
-PLACES_PER_STAGE = 3  # binary places of the normalising shift done between two registers
+START_LATENCY = 1  # of the addition of a start value, a part of the sum at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +45,15 @@ class Normalisation:
     pad_low : int
         Bits added below.
     top_field : int
-        Exponent field of a number whose leading one is the field's top bit, before any shift.
+        Exponent field of a number whose leading one is the field's top bit, before any shift; for a
+        posit, which has no such field, the weight exponent of that bit.
     max_shift : int
         Largest left shift; more would pass the format's least exponent, or the field's last bit: -1
         reads as a field of zeros followed by ones.
     bounded : bool
         Whether ``max_shift`` is set by the format, so that the shift must be limited.
+    places_per_stage : int
+        Binary places done between two registers.
     """
 
     width: int
@@ -47,12 +61,13 @@ class Normalisation:
     top_field: int
     max_shift: int
     bounded: bool
+    places_per_stage: int
 
     @property
     def digits(self) -> list[tuple[int, int]]:
         """Lowest place and places of the shift's digits, a stage each, most significant first."""
         places = self.max_shift.bit_length()
-        stages = -(-places // PLACES_PER_STAGE)
+        stages = -(-places // self.places_per_stage)
         result = []
         for stage in range(stages):
             size = -(-places // (stages - stage))
@@ -62,8 +77,10 @@ class Normalisation:
 
 
 def normalise(datapath: Datapath) -> Normalisation:
-    """Derive the normalising shift of a datapath with a floating-point result."""
+    """Derive the normalising shift of a datapath with a floating-point or posit result."""
     out = datapath.out
+    if isinstance(out, Posit):
+        return _normalise_for_posit(datapath, out)
     assert isinstance(out, Float), out
     window = datapath.window
     magnitude_bits = window.width - 1
@@ -80,27 +97,60 @@ def normalise(datapath: Datapath) -> Normalisation:
         top_field=top_field + pad_high,
         max_shift=min(past_last, to_subnormal),
         bounded=to_subnormal < past_last,
+        places_per_stage=datapath.pipeline.rounder_places,
     )
 
 
-def rounding_stages(datapath: Datapath) -> int:
+def _normalise_for_posit(datapath: Datapath, out: Posit) -> Normalisation:
+    window = datapath.window
+    magnitude_bits = window.width - 1
+    pad_low = max(0, 1 + posit_fraction_bits(out) - magnitude_bits)
+    return Normalisation(
+        width=magnitude_bits + pad_low,
+        pad_low=pad_low,
+        top_field=window.lsb + magnitude_bits - 1,
+        max_shift=magnitude_bits,  # brings the ones below bit 0 to the top
+        bounded=False,
+        places_per_stage=datapath.pipeline.rounder_places,
+    )
+
+
+def posit_fraction_bits(out: Posit) -> int:
+    """Fraction bits behind the shortest regime, and a guard bit."""
+    return max(0, out.width - 2 - out.exponent_bits)
+
+
+def rounding_stages(datapath: Datapath, *, start: bool = False) -> int:
     """Latency of a rounder in cycles; what follows its last register goes into the output buffer.
 
-    Raw results take 0, fixed-point results 1 (round; then saturate); floating-point results take 1
-    (register the input), the normalising shift's stages and 1 (round; then overflow and specials).
+    Registers handed out as they are take 0, other fixed-point results 1 (round; then saturate);
+    floating-point results take 1 (register the input), the normalising shift's stages and 1 (round;
+    then overflow and specials); posits 2 more (regime and exponent; their shift). Floating-point
+    sums take 1 (finish the last rounding) and what the conversion to another format takes. All wait
+    for the highest part of a sum that is added in parts. A ``start`` value is added before all
+    that, which takes 1.
     """
+    if datapath.float_sum is not None:
+        converted = conversion(datapath)
+        return 1 + (converted.stages if converted else 0)
     out: Format | None = datapath.out
-    if out is None:
-        return 0
+    aligned = whole_stages(datapath, start=start)
+    if datapath.hands_out_register:
+        return aligned
     if isinstance(out, FixedPoint):
-        return 1
-    return 1 + len(normalise(datapath).digits) + 1
+        return aligned + 1
+    return aligned + 1 + len(normalise(datapath).digits) + (3 if isinstance(out, Posit) else 1)
+
+
+def whole_stages(datapath: Datapath, *, start: bool = False) -> int:
+    """Cycles that a rounder waits for a sum's highest part, and takes to add a ``start`` value."""
+    return align(datapath).skew + (START_LATENCY if start else 0)
 
 
 def rounder_columns(datapath: Datapath, cols: int) -> int:
     """Columns that share a rounder.
 
     A column brings a row every two cycles, its neighbour in the cycles between: one rounder to a
-    floating-point format, which is larger than the multiplexer before it, serves both.
+    floating-point format or a posit, which is larger than the multiplexer before it, serves both.
     """
-    return 2 if cols > 1 and isinstance(datapath.out, Float) else 1
+    return 2 if cols > 1 and isinstance(datapath.out, Float | Posit) else 1

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 from hwgen.spec.alignment import Alignment, align
 from hwgen.spec.design import Design
+from hwgen.spec.float_sum import FloatAlignment
 from hwgen.spec.rounding import rounder_columns, rounding_stages
 
-__all__ = ["Timing", "shift_stages", "summand_stages", "timing", "unpack_stages"]
+__all__ = ["Timing", "summand_stages", "timing", "unpack_stages"]
 
 STREAM_LATENCY = 0  # the input buffer registers tready only
 OPERAND_LATENCY = 1  # the registers that carry operands from one processing element to the next
 SUM_LATENCY = 1
-PLACES_PER_STAGE = 4  # binary places of the aligning shift done between two registers
+START_READ_LATENCY = 1  # of the start values' buffer
 BUFFER_LATENCY = 2  # write the output buffer, then read it
 
 
@@ -32,53 +33,74 @@ class Timing:
     summand : int
         From a processing element's operand registers to its adder's input.
     rounding : int
-        Of a column's rounder.
+        Of a column's rounder, which adds the start value first where a design has one.
+    start_read : int
+        From a block's last beat to the cycle in which column 0 reads its first row of start values,
+        just before that row's sum comes out of the mesh.
     first_result : int
         From the cycle in which a block's last beat is accepted to the cycle in which its row 0 is
-        offered, nothing stalling.
+        offered, nothing stalling; for blocks of whole rounds of lanes, see :meth:`lane_wait`.
     row_interval : int
         Cycles between the rows of one block.
     block_interval : int
-        Least cycles between the last beats of consecutive blocks.
+        Least cycles between the last beats of consecutive blocks, the first of whole rounds.
     full_rate_block : int
         Beats from which on a block never waits, neither for ``block_interval`` nor for room in the
-        output buffer, nothing stalling.
+        output buffer, nothing stalling and but for ``lane_cycles``.
     buffer_rows : int
-        Rows that the output buffer holds.
+        Rows that the output buffer holds, and the start values' buffer.
+    lanes : int
+        Interleaved sums of a processing element, L. A block's pair k + 1 enters 1, 1 + L,
+        1 + 2*L, ... cycles after its pair k.
+    lane_cycles : int
+        Cycles behind a block of whole rounds in which lanes are added and no beat is accepted: L*L;
+        none with one lane.
+    clearing : int
+        Cycles after reset in which the array is cleared and no beat is accepted.
     """
 
     unpack: int
     summand: int
     rounding: int
+    start_read: int
     first_result: int
     row_interval: int
     block_interval: int
     full_rate_block: int
     buffer_rows: int
+    lanes: int
+    lane_cycles: int
+    clearing: int
+
+    def lane_wait(self, beats: int) -> int:
+        """Cycles that a block of so many beats takes longer because lane 0 is not the next one."""
+        return -beats % self.lanes
 
     def cycles(self, beats: int, rows: int) -> int:
         """Cycles from the first input beat to the last result of one block, nothing stalling."""
-        return beats + self.first_result + self.row_interval * (rows - 1)
+        latency = self.first_result + self.lane_wait(beats)
+        return beats + latency + self.row_interval * (rows - 1)
 
 
-def unpack_stages(alignment: Alignment) -> int:
-    """Latency of the unpackers: none, or a register before normalising where an operand needs it.
+def unpack_stages(alignment: Alignment | FloatAlignment) -> int:
+    """Latency of the unpackers: one register, which integers and slow pipelines do without.
+
+    An operand that is normalised needs it in any case, and both sides take equally long.
 
     What they hand out goes into the operand registers of the mesh.
     """
-    return 1 if alignment.a.normalised or alignment.b.normalised else 0
+    if alignment.a.normalised or alignment.b.normalised:
+        return 1
+    return int(alignment.pipeline.unpack_register and not alignment.a.twos_complement)
 
 
-def shift_stages(alignment: Alignment) -> int:
-    """Stages of the aligning shifter; the last one also inverts."""
-    return max(1, -(-alignment.max_shift.bit_length() // PLACES_PER_STAGE))
-
-
-def summand_stages(alignment: Alignment) -> int:
+def summand_stages(alignment: Alignment | FloatAlignment) -> int:
     """Latency from the operand registers to the adder's input: multiply, then align."""
+    if isinstance(alignment, FloatAlignment):
+        return alignment.summand_stages
     if alignment.a.twos_complement:
         return 2 if alignment.can_drop or alignment.can_exceed else 1
-    return 1 + shift_stages(alignment)
+    return alignment.product_stages + 1 + alignment.rotation_stage
 
 
 def timing(design: Design) -> Timing:
@@ -86,8 +108,8 @@ def timing(design: Design) -> Timing:
     alignment = align(design.datapath)
     unpack = unpack_stages(alignment)
     summand = summand_stages(alignment)
-    rounding = rounding_stages(design.datapath)
-    first_result = (
+    rounding = rounding_stages(design.datapath, start=design.starts)
+    latency = (
         STREAM_LATENCY
         + unpack
         + OPERAND_LATENCY
@@ -100,17 +122,29 @@ def timing(design: Design) -> Timing:
     # Moved against the wavefront, row i of a block leaves 2*i cycles after row 0; the next block's
     # row 0 may follow its row rows-1 at once, but for a neighbour's row in a shared rounder.
     block_interval = 2 * design.rows - 2 + rounder_columns(design.datapath, design.cols)
+    full_rate_block = 2 * design.rows
+    unit = design.datapath.float_sum
+    lanes = unit.lanes if unit else 1
+    # Lane 0's sum comes by in the cycle after a whole round's last beat and is added to lane 1's in
+    # the next one; their sum comes by L cycles later, and so on.
+    lane_cycles = lanes * lanes if lanes > 1 else 0
+    if lanes > 1:
+        block_interval = max(lane_cycles + 1, block_interval)
+        full_rate_block = max(1, full_rate_block - lane_cycles)
     # Room for a new block's rows, and for those that blocks of this length, half a row a cycle,
     # have brought under way during the latency.
-    full_rate_block = 2 * design.rows
-    needed = design.rows + first_result // 2 + 2
+    needed = design.rows + latency // 2 + 2
     return Timing(
         unpack=unpack,
         summand=summand,
         rounding=rounding,
-        first_result=first_result,
+        start_read=unpack + OPERAND_LATENCY + summand + SUM_LATENCY - START_READ_LATENCY,
+        first_result=latency + lane_cycles,
         row_interval=2,
         block_interval=block_interval,
         full_rate_block=full_rate_block,
         buffer_rows=1 << (needed - 1).bit_length(),
+        lanes=lanes,
+        lane_cycles=lane_cycles,
+        clearing=lanes + 1 if lanes > 1 else 1,
     )

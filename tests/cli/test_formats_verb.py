@@ -60,6 +60,28 @@ def test_fixed_point_facts(name, low, high, step):
     assert not entry["nan"]
 
 
+@pytest.mark.parametrize(
+    ("name", "low", "high", "step"),
+    [
+        ("posit8", -(2.0**24), 2.0**24, 2.0**-24),
+        ("posit:6,1", -(2.0**8), 2.0**8, 2.0**-8),
+        ("mxfp4", -6 * 2.0**127, 6 * 2.0**127, 0.5 * 2.0**-127),
+        ("mxint8", -(2.0**128), 127 / 64 * 2.0**127, 2.0**-133),
+        ("nvfp4", -2688, 2688, 2.0**-10),
+    ],
+)
+def test_posit_and_block_facts(name, low, high, step):
+    entry = facts(name)
+    assert (entry["min"], entry["max"], entry["smallest"]) == (low, high, step)
+    assert (entry["inf"], entry["nan"]) == (False, True)
+
+
+def test_a_block_scaled_format_tells_its_element_and_its_scale():
+    entry = facts("mxfp8:element=e5m2,block=16")
+    assert (entry["element"], entry["scale"], entry["block"]) == ("e5m2", "e8m0", 16)
+    assert facts("posit:16,1")["exponent_bits"] == 1
+
+
 def test_a_general_name_is_described_under_its_common_one():
     assert facts("float:8,7") == facts("bf16")
     assert math.log2(facts("float:6,9")["smallest"]) == 1 - 31 - 9

@@ -107,7 +107,7 @@ def test_a_file_is_never_taken_for_the_folder(emitted, tmp_path):
 WRONG_OPTIONS = {
     "msb below lsb": ({"acc": "window:msb=-31,lsb=-30"}, "msb=-31"),
     "unknown format": ({"a": "bf17"}, "'bf17'"),
-    "unknown second format": ({"b": "posit9000"}, "'posit9000'"),
+    "unknown second format": ({"b": "posix8"}, "'posix8'"),
     "unknown result format": ({"out": "half"}, "'half'"),
     "empty format": ({"a": ""}, "''"),
     "zero rows": ({"rows": "0"}, "rows is 0"),

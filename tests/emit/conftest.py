@@ -35,13 +35,18 @@ DESIGNS = {
         2,
     ),
     "e5m2_narrow": ({"a": "e5m2", "acc": "window:msb=3,lsb=-8,ovf=0", "out": "e4m3"}, 2, 3),
+    "fma": ({"a": "bf16", "acc": "fma:fp32"}, 2, 3),
+    "muladd_lanes": ({"a": "fp16", "acc": "muladd:fp16,lanes=3", "out": "bf16"}, 3, 2),
+    "start": ({"a": "int8", "acc": "int:12,overflow=saturate"}, 2, 3, "raw"),
+    "start_wide": ({"a": "e4m3", "acc": "window:msb=60,lsb=-30,ovf=4", "out": "bf16"}, 3, 3, "raw"),
+    "stochastic": ({"a": "e4m3", "acc": "window:msb=9,lsb=-4,ovf=5,round=stochastic"}, 3, 2),
 }
 
 
 @cache
 def make_design(name: str) -> Design:
-    names, rows, cols = DESIGNS[name]
-    return Design(datapath=Datapath.parse(**names), rows=rows, cols=cols)
+    names, rows, cols, *start = DESIGNS[name]
+    return Design(datapath=Datapath.parse(**names), rows=rows, cols=cols, start=(*start, "none")[0])
 
 
 @pytest.fixture(params=DESIGNS)

@@ -42,7 +42,7 @@ def test_a_packed_ports_fields_are_told(designs):
         if definition.name.endswith("_pe")
     ]
     assert re.search(
-        r"^  a_in: significand\[7:0\], exponent\[\d+:8\], sign\[\d+\]", pe.comment, re.M
+        r"^  a_in: significand\[14:0\], exponent\[\d+:15\], sign\[\d+\]", pe.comment, re.M
     )
     assert re.search(r"^  drain_out: value\[45:0\], overflow\[46\]", pe.comment, re.M)
 

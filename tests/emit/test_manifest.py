@@ -25,7 +25,7 @@ def test_the_ports_are_those_of_the_module(design, verilog):
 
 def test_the_numbers_are_those_of_the_design(design):
     record = manifest(design, ["a", "b"])
-    window, when = design.datapath.window, timing(design)
+    path, when = design.datapath, timing(design)
     assert (record["name"], record["top"], record["digest"]) == (
         design.name,
         design.name,
@@ -37,12 +37,13 @@ def test_the_numbers_are_those_of_the_design(design):
         ["a", "b"],
     )
     accumulator = record["accumulator"]
-    assert [accumulator[key] for key in ("msb", "lsb", "ovf", "width")] == [
-        window.msb,
-        window.lsb,
-        window.ovf,
-        window.width,
-    ]
+    if path.float_sum is None:
+        window = path.window
+        facts = {"msb": window.msb, "lsb": window.lsb, "ovf": window.ovf, "width": window.width}
+    else:
+        unit = path.float_sum
+        facts = {"format": unit.format.name, "lanes": unit.lanes, "fused": unit.fused}
+    assert {key: accumulator[key] for key in facts} == facts
     assert record["formats"]["out"] == {
         "name": design.datapath.out_name,
         "width": design.datapath.out_width,

@@ -106,7 +106,7 @@ def test_it_fails_where_rows_are_missing(build, icarus, tmp_path):
     ("module", "pattern", "replacement"),
     [
         ("pe", r" \+ ", " - "),
-        ("pe", r"(product <= .*?);", r"\1 ^ 1;"),
+        ("pe", r"(partial_0_0 <= .*?);", r"\1 << 1;"),
         ("admission", r"(protocol_error <= ).*?;", r"\1 1'h1;"),
         ("output_control", r"(assign row_last = ).*?;", r"\1 1'h0;"),
         ("column_buffer", r"(read_status = .*?);", r"\1 ^ 4;"),

@@ -107,7 +107,7 @@ def test_the_header_tells_the_design(design, verilog):
         design.name,
         f"a = {path.a.name}, b = {path.b.name}",
         str(path.acc),
-        f"{path.window.width} bits",
+        "rounded at every step" if path.float_sum else f"{path.window.width} bits",
         path.out_name,
         f"{design.rows} rows x {design.cols} columns",
         f"{when.first_result} cycles from",

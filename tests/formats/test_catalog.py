@@ -38,6 +38,17 @@ CANONICAL = (
     "uint63",
     "fixed:1,15",
     "ufixed:0,16",
+    "posit8",
+    "posit32",
+    "posit:16,1",
+    "posit:3,0",
+    "mxfp8",
+    "mxfp8:element=e5m2",
+    "mxfp6:element=e2m3,block=16",
+    "mxfp4",
+    "mxint8",
+    "nvfp4",
+    "nvfp4:block=32",
 )
 
 
@@ -63,6 +74,9 @@ def test_canonical_names_come_back(name: str) -> None:
         ("uint:4", "uint4"),
         ("int008", "int8"),
         (" fixed: 3 , 5 ", "fixed:3,5"),
+        ("posit:16", "posit16"),
+        ("posit:16,2", "posit16"),
+        ("mxfp8:element=e4m3,block=32", "mxfp8"),
     ],
 )
 def test_other_spellings_give_equal_formats(typed: str, canonical: str) -> None:
@@ -89,10 +103,13 @@ def test_the_catalogue_lists_every_name_and_family_with_a_description() -> None:
     names = [entry.name for entry in entries]
     assert names[:7] == ["fp64", "fp32", "tf32", "bf16", "fp16", "e4m3", "e5m2"]
     assert names[7:10] == ["e3m2", "e2m3", "e2m1"]
-    assert names[10:] == ["float:E,F", "int:N", "uint:N", "fixed:I,F", "ufixed:I,F"]
+    assert names[10:13] == ["posit8", "posit16", "posit32"]
+    assert names[13:18] == ["mxfp8", "mxfp6", "mxfp4", "mxint8", "nvfp4"]
+    families = ["float:E,F", "posit:N,ES", "int:N", "uint:N", "fixed:I,F", "ufixed:I,F"]
+    assert names[18:] == families
     assert all(entry.description and "\n" not in entry.description for entry in entries)
     for name in names:
-        parse_format(re.sub(r"[A-Z]", "4", name))
+        parse_format(re.sub(r"[A-Z]+", "4", name))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +117,20 @@ def test_the_catalogue_lists_every_name_and_family_with_a_description() -> None:
     [
         ("bf17", r"^unknown format 'bf17'; did you mean bf16\? known are fp64, fp32, tf32, bf16,"),
         ("fixd:3,4", r"^unknown format 'fixd:3,4'; did you mean fixed:I,F\? known are "),
-        ("posit9000", r"^unknown format 'posit9000'; known are fp64, .*, ufixed:I,F$"),
+        ("xyz9000", r"^unknown format 'xyz9000'; known are fp64, .*, ufixed:I,F$"),
+        ("posit9000", r"^a posit has 9000 bits; allowed is 3 to 32$"),
+        ("posit:8,9", r"^a posit has 9 exponent bits; allowed is 0 to 4$"),
+        ("posit", r"^'posit' is malformed; write positN or posit:N,ES$"),
+        ("posit:8,2,1", r"^'posit:8,2,1' is malformed; write positN or posit:N,ES$"),
+        ("mxfp5", r"^unknown format 'mxfp5'; did you mean mxfp8\? known are "),
+        ("mxfp8:e5m2", r"^'mxfp8:e5m2' is malformed; write mxfp8\[:element=e4m3\|e5m2\]"),
+        ("mxfp8:element=e2m1", r"has element=e2m1; allowed is e4m3 or e5m2$"),
+        ("mxfp4:element=e2m1", r"has no option 'element'; write mxfp4\[:block=N\]$"),
+        ("mxfp4:block=0", r"^a block has 0 elements; allowed is 1 to 65536$"),
+        (
+            "nvfp4:block=x",
+            r"^block of 'nvfp4:block=x' is 'x'; it must be a decimal integer of at most 6",
+        ),
         ("float8", r"^unknown format 'float8'; did you mean float:E,F\? known are "),
         ("BF16", "does not start with a name in lower case letters and digits$"),
         ("bf16:", "has an empty item"),
@@ -111,7 +141,10 @@ def test_the_catalogue_lists_every_name_and_family_with_a_description() -> None:
         ("fp32:overflow=nan", "^fp32 has overflow=nan; allowed is infinity or saturate$"),
         ("float", "^'float' is malformed; write float:E,F"),
         ("float:8", "^'float:8' is malformed; write float:E,F"),
-        ("float:8,x", "^fraction bits of 'float:8,x' is 'x'; it must be a decimal integer$"),
+        (
+            "float:8,x",
+            "^fraction bits of 'float:8,x' is 'x'; it must be a decimal integer of at most 6",
+        ),
         ("float:12,3", "^a float has 12 exponent bits; allowed is 2 to 11$"),
         ("float:8,7,specials=inf", "has specials=inf; allowed is ieee, nan, none$"),
         ("int", "^'int' is malformed; write int:N$"),

@@ -45,9 +45,16 @@ def random_window(rng: np.random.Generator) -> Window:
         msb=msb,
         lsb=lsb,
         ovf=int(rng.integers(0, 12)),
-        rounding=rng.choice(list(Rounding)),
+        **rounding_options(rng.choice(list(Rounding)), int(rng.integers(1, 25))),
         overflow=rng.choice(list(Overflow)),
     )
+
+
+def rounding_options(rounding: Rounding, random_bits: int) -> dict[str, object]:
+    """The window's parameters that belong to a rounding mode."""
+    if rounding is not Rounding.STOCHASTIC:
+        return {"rounding": rounding}
+    return {"rounding": rounding, "seed": 77, "random_bits": random_bits}
 
 
 def corner_patterns(fmt: Format) -> list[int]:
@@ -102,7 +109,7 @@ def dot_products(draw) -> tuple[np.ndarray, np.ndarray, Datapath]:
         msb=lsb + draw(st.integers(1, 180)),
         lsb=lsb,
         ovf=draw(st.integers(0, 4)),
-        rounding=draw(st.sampled_from(Rounding)),
+        **rounding_options(draw(st.sampled_from(Rounding)), draw(st.integers(1, 24))),
         overflow=draw(st.sampled_from(Overflow)),
     )
     datapath = make_datapath(a, b, draw(st.sampled_from(OUTPUTS)), window)

@@ -12,11 +12,13 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.formats import Format
 from hwgen.model import gemm_bits
+from hwgen.rtl.dither import RandomWords
 from hwgen.rtl.pe import ProcessingElement
 from hwgen.rtl.round import STATUS_BITS, rounder_class
 from hwgen.rtl.unpack import Unpacker
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
+from hwgen.spec.dither import Side
 from hwgen.spec.rounding import rounding_stages
 from hwgen.spec.timing import OPERAND_LATENCY, SUM_LATENCY, summand_stages, unpack_stages
 from sim.pysim import pipeline
@@ -25,6 +27,8 @@ WINDOWS = {
     "narrow": "window:msb=2,lsb=-4,ovf=1",
     "even_wrap": "window:msb=0,lsb=-5,ovf=0,round=even,overflow=wrap",
     "even_saturate": "window:msb=3,lsb=-2,ovf=2,round=even,overflow=saturate",
+    "odd_saturate": "window:msb=3,lsb=-4,ovf=1,round=odd,overflow=saturate",
+    "stochastic": "window:msb=5,lsb=-3,ovf=1,round=stochastic,seed=2,bits=6,overflow=wrap",
 }
 
 
@@ -54,6 +58,15 @@ class Element(wiring.Component):
         m = Module()
         m.submodules.a = a = Unpacker(self._datapath, "a")
         m.submodules.b = b = Unpacker(self._datapath, "b")
+        if align(self._datapath).random_bits:
+            for side, unpacker in ((Side.A, a), (Side.B, b)):
+                words = RandomWords(align(self._datapath), side, lanes=1)
+                m.submodules += words
+                m.d.comb += [
+                    words.admitted.eq(self.present),
+                    words.last.eq(self.last),
+                    unpacker.random.eq(words.words),
+                ]
         m.submodules.pe = pe = ProcessingElement(align(self._datapath))
         m.submodules.round = rounder = rounder_class(self._datapath)(self._datapath)
         m.d.comb += [
@@ -88,7 +101,7 @@ def run(datapath: Datapath, stimulus: list[tuple[int, int, int, int]]) -> list[t
 def check_pairs(datapath: Datapath, *, one_in: int = 1) -> None:
     """Check every pair of patterns (or one in so many) as a block of its own, one a cycle."""
     a, b = (np.arange(1 << fmt.width, dtype=np.uint64) for fmt in (datapath.a, datapath.b))
-    bits, status = gemm_bits(a[:, np.newaxis], b[np.newaxis, :], datapath)
+    bits, status = gemm_bits(a[:, np.newaxis], b[np.newaxis, :], datapath, lanes=(1, 1))
     # A step that shares no factor with the patterns' numbers meets all values of both operands.
     chosen = range(0, a.size * b.size, one_in)
     pairs = [divmod(index, b.size) for index in chosen]
@@ -118,6 +131,11 @@ INTEGER_WINDOWS = {
     "even_wrap": "window:msb=4,lsb=2,ovf=0,round=even,overflow=wrap",
     "even_saturate": "window:msb=5,lsb=1,ovf=2,round=even,overflow=saturate",
     "above": "window:msb=12,lsb=9,ovf=1,round=even",
+    "odd": "window:msb=5,lsb=2,ovf=1,round=odd,overflow=saturate",
+    "odd_wrap": "window:msb=2,lsb=1,ovf=0,round=odd,overflow=wrap",
+    "stochastic": "window:msb=7,lsb=2,ovf=1,round=stochastic,seed=11,bits=3",
+    "stochastic_wrap": "window:msb=2,lsb=1,ovf=0,round=stochastic,seed=5,overflow=wrap",
+    "above_odd": "window:msb=20,lsb=12,ovf=1,round=odd",
     "above_zero": "window:msb=20,lsb=12,ovf=1",
     "below": "window:msb=-2,lsb=-5,ovf=3,overflow=saturate",
     "fractions": "window:msb=1,lsb=-3,ovf=1,overflow=wrap",
@@ -167,6 +185,22 @@ SEQUENCES = {
         "out": "raw",
     },
     "int4_float": {"a": "int4", "b": "e4m3", "acc": "window:msb=3,lsb=-6,ovf=2,round=even"},
+    "e4m3_odd": {"a": "e4m3", "acc": "window:msb=5,lsb=-3,ovf=4,round=odd", "out": "raw"},
+    "e4m3_stochastic": {
+        "a": "e4m3",
+        "acc": "window:msb=7,lsb=-2,ovf=4,round=stochastic,overflow=saturate",
+        "out": "raw",
+    },
+    "int8_odd": {"a": "int8", "acc": "window:msb=14,lsb=5,ovf=3,round=odd", "out": "raw"},
+    "int8_stochastic": {
+        "a": "int8",
+        "acc": "window:msb=13,lsb=6,ovf=3,round=stochastic,seed=70000",
+        "out": "raw",
+    },
+    "posit8_stochastic": {
+        "a": "posit8",
+        "acc": "window:msb=9,lsb=-2,ovf=3,round=stochastic,seed=8,bits=3",
+    },
     "int8_wrap": {"a": "int8", "acc": "int:16"},
     "int8_saturate": {"a": "int8", "acc": "int:16,overflow=saturate"},
     "uint4_even": {"a": "uint4", "acc": "window:msb=7,lsb=2,ovf=1,round=even", "out": "raw"},
@@ -189,8 +223,9 @@ def test_blocks_with_bubbles_between_their_terms_equal_the_model(names):
         terms = rng.choice([1, 1, 2, 3, 8, 20])
         a, b = (operands(rng, fmt, terms) for fmt in (datapath.a, datapath.b))
         for index in range(terms):
-            while rng.random() < 0.2:  # a bubble: whatever the wires hold
-                stimulus.append((rng.randrange(1 << datapath.a.width), 1, 0, 0))
+            while rng.random() < 0.2:  # a bubble: whatever the wires hold, or zeros for integers
+                anything = (rng.randrange(1 << datapath.a.width), 1)
+                stimulus.append((*((0, 0) if datapath.integer_operands else anything), 0, 0))
             stimulus.append((int(a[index]), int(b[index]), 1, index == terms - 1))
         bits, status = gemm_bits(a[np.newaxis, :], b[:, np.newaxis], datapath)
         expected[len(stimulus) - 1] = (int(bits[0, 0]), int(status[0, 0]))
@@ -200,7 +235,7 @@ def test_blocks_with_bubbles_between_their_terms_equal_the_model(names):
 
 def test_an_end_without_operands_starts_a_new_sum():
     datapath = Datapath.parse(a="int4", acc="int:12")
-    stimulus = [(7, 7, 1, 0), (7, 7, 1, 0), (3, 3, 0, 1), (2, 3, 1, 0), (1, 1, 1, 1)]
+    stimulus = [(7, 7, 1, 0), (7, 7, 1, 0), (0, 0, 0, 1), (2, 3, 1, 0), (1, 1, 1, 1)]
     assert run(datapath, stimulus)[-1] == (7, 0)
 
 

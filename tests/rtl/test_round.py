@@ -7,6 +7,7 @@ import random
 from fractions import Fraction
 
 import pytest
+from partials import partial_words
 
 from hwgen.formats.base import Kind
 from hwgen.rtl.records import partial_layout
@@ -64,17 +65,13 @@ def expected(datapath: Datapath, value: int, flags: dict[str, int]) -> tuple[int
 def check(datapath: Datapath, cases: list[tuple[int, dict[str, int]]]) -> None:
     """Feed one accumulator a cycle and compare every result at the formula's latency."""
     dut = rounder_class(datapath)(datapath)
-    members = list(dut.partial.shape().members)
-    stimulus = [
-        [value if name == "value" else flags[name] for name in members] for value, flags in cases
-    ]
     results = pipeline(
         dut,
-        stimulus,
-        inputs=[dut.partial[name] for name in members],
+        partial_words(datapath, cases),
+        inputs=[dut.partial.as_value()],
         outputs=[dut.bits, dut.status],
         latency=rounding_stages(datapath),
-    )
+    )[: len(cases)]
     assert dut.latency == rounding_stages(datapath)
     wrong = [
         (value, flags, result, expected(datapath, value, flags))

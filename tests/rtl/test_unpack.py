@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from hwgen.formats import Format
+from hwgen.formats import BlockScaled, Format
 from hwgen.formats.base import Kind
 from hwgen.rtl.unpack import TOKEN_SIDE, Unpacker
 from hwgen.spec.alignment import align
@@ -18,18 +18,25 @@ from sim.pysim import pipeline
 WIDE = "window:msb=400,lsb=-400,ovf=1"  # nothing can exceed it, so nothing is normalised
 NARROW = "window:msb=-6,lsb=-9,ovf=1,round=even"  # operands are normalised, bits are dropped
 FORMATS = ["e4m3", "e5m2", "float:3,2", "float:2,1", "float:2,5", "int4", "uint4", "fixed:2,5"]
+BLOCKS = ["mxfp4", "nvfp4", "mxfp6", "mxfp6:element=e2m3", "mxfp8", "mxfp8:element=e5m2", "mxint8"]
+POSITS = ["posit8", "posit:8,0", "posit:6,1", "posit:3,0", "posit3", "posit:7,4", "posit16"]
+WIDER_POSITS = ["posit32", "posit:32,0", "posit:21,3"]
 WIDER = ["fp16", "bf16", "float:6,3", "tf32", "fp32", "fp64", "int16", "uint16"]
 
 
 def patterns(fmt: Format) -> list[int]:
     """Every pattern of a narrow format; corners and random ones of a wide format."""
-    if fmt.width <= 8:
+    if fmt.width <= 12:
         return list(range(1 << fmt.width))
     rng = random.Random(1)
     ones = (1 << fmt.width) - 1
     corners = [0, 1, 2, 3, ones, ones >> 1, 1 << (fmt.width - 1), 3 << (fmt.width - 2)]
     corners += [1 << place for place in range(fmt.width)]
     corners += [ones ^ (1 << place) for place in range(fmt.width)]
+    if isinstance(fmt, BlockScaled):  # every element with some scales
+        scales = [0, 1, 0x7E, 0x7F, 0xFE, 0xFF]
+        elements = range(1 << fmt.element.width)
+        corners += [scale << fmt.element.width | bits for scale in scales for bits in elements]
     return corners + [rng.getrandbits(fmt.width) for _ in range(400)]
 
 
@@ -62,7 +69,6 @@ def check(datapath: Datapath, side: str) -> None:
     spec = align(datapath)
     operand = getattr(spec, side)
     fmt = getattr(datapath, side)
-    origin = spec.min_distance + spec.below if side == spec.bias_side else 0
     bits = patterns(fmt)
     for pattern, record in zip(bits, unpacked(datapath, side, [(b, 1) for b in bits]), strict=True):
         number = fmt.decode(pattern)
@@ -71,7 +77,8 @@ def check(datapath: Datapath, side: str) -> None:
         significand = record["significand"]
         if finite:
             sign = -1 if record.get("sign", 0) else 1
-            exponent = record.get("exponent", origin) - origin + operand.base
+            steps = record.get("exponent", operand.steps[0])
+            exponent = steps * operand.step - operand.offset + operand.base
             assert sign * significand * Fraction(2) ** exponent == number.fraction, hex(pattern)
         else:
             assert significand == 0, hex(pattern)
@@ -83,12 +90,13 @@ def check(datapath: Datapath, side: str) -> None:
             if "trailing" in record:
                 assert record["trailing"] == trailing_zeros(significand), hex(pattern)
             if operand.normalised:
-                assert significand.bit_length() == operand.significand_bits, hex(pattern)
+                moved = significand.bit_length() - operand.precision
+                assert 0 <= moved <= operand.places, hex(pattern)
 
 
 @pytest.mark.parametrize("normalised", [False, True], ids=["as_it_is", "normalised"])
 @pytest.mark.parametrize("side", "ab")
-@pytest.mark.parametrize("fmt", [*FORMATS, *WIDER])
+@pytest.mark.parametrize("fmt", [*FORMATS, *WIDER, *BLOCKS])
 def test_a_record_means_its_patterns_number(fmt, side, normalised):
     # The other side is a float, so that the array takes sign and magnitude.
     formats = {"a": "e5m2", "b": "e5m2"} | {side: fmt}
@@ -98,6 +106,21 @@ def test_a_record_means_its_patterns_number(fmt, side, normalised):
     datapath = Datapath.parse(**formats, acc=acc, out="raw")
     assert getattr(align(datapath), side).normalised == normalised
     check(datapath, side)
+
+
+@pytest.mark.parametrize("side", "ab")
+@pytest.mark.parametrize("fmt", [*POSITS, *WIDER_POSITS])
+@pytest.mark.parametrize("acc", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_posits_record_is_normalised_and_means_its_number(fmt, acc, side):
+    datapath = Datapath.parse(**({"a": "e5m2", "b": "e5m2"} | {side: fmt}), acc=acc)
+    assert getattr(align(datapath), side).normalised
+    check(datapath, side)
+
+
+@pytest.mark.parametrize("side", "ab")
+@pytest.mark.parametrize("fmt", ["posit8", "posit:6,1", "posit16", "nvfp4"])
+def test_operands_of_like_arrays_mean_their_numbers(fmt, side):
+    check(Datapath.parse(a=fmt, acc="exact", out="fp32"), side)
 
 
 @pytest.mark.parametrize("side", "ab")
@@ -120,7 +143,7 @@ def test_operands_of_fixed_point_arrays_pass_unchanged(fmt, side):
 
 
 @pytest.mark.parametrize("acc", [WIDE, NARROW], ids=["as_it_is", "normalised"])
-@pytest.mark.parametrize(("a", "b"), [("e5m2", "e5m2"), ("int4", "e4m3"), ("int4", "int4")])
+@pytest.mark.parametrize(("a", "b"), [("e5m2", "e5m2"), ("int4", "e4m3"), ("posit8", "mxfp4")])
 def test_without_an_operand_the_record_is_a_zero(a, b, acc):
     datapath = Datapath.parse(a=a, b=b, acc=acc, out="raw")
     for side in "ab":
@@ -142,7 +165,7 @@ def test_the_end_of_a_block_travels_with_its_operand():
 
 
 def test_both_sides_take_equally_long_where_one_is_normalised():
-    datapath = Datapath.parse(a="e5m2", b="int4", acc="window:msb=17,lsb=0,ovf=1")
+    datapath = Datapath.parse(a="fp16", b="int4", acc="window:msb=9,lsb=0,ovf=1")
     assert align(datapath).a.normalised != align(datapath).b.normalised
     assert unpack_stages(align(datapath)) == 1
     for side in "ab":

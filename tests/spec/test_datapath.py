@@ -34,11 +34,20 @@ def test_b_defaults_to_a():
         ("int8", None, "window:msb=14,lsb=2,ovf=3", "raw", 16),
         ("fixed:4,4", None, "window:msb=6,lsb=-8,ovf=1", "raw", 16),
         ("int4", "fixed:2,6", "exact", "raw", 24),
+        ("posit8", "posit16", W45, "posit16", 16),
+        ("posit16", "bf16", W45, "fp32", 32),
+        ("mxfp4", "mxfp8", W45, "fp32", 32),
     ],
 )
 def test_the_result_defaults_to_the_natural_choice(a, b, acc, out, width):
     datapath = Datapath.parse(a=a, b=b, acc=acc)
     assert (datapath.out_name, datapath.out_width) == (out, width)
+
+
+@pytest.mark.parametrize("out", ["mxfp4", "nvfp4", "mxfp8:element=e5m2"])
+def test_a_block_scaled_result_is_refused_with_a_cure(out):
+    with pytest.raises(SpecError, match=rf"^out={out} shares scales.*choose fp32 or bf16"):
+        Datapath.parse(a="mxfp4", acc=W45, out=out)
 
 
 def test_a_raw_result_is_as_wide_as_the_register():

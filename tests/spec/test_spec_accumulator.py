@@ -10,6 +10,7 @@ from hwgen.errors import HwgenError, SpecError
 from hwgen.formats import parse_format
 from hwgen.spec.accumulator import (
     Exact,
+    FloatSum,
     IntegerSum,
     Overflow,
     Rounding,
@@ -31,6 +32,18 @@ BF16 = parse_format("bf16")
             Window(msb=5, lsb=-3, rounding=Rounding.EVEN, overflow=Overflow.WRAP),
         ),
         ("window:msb=+5,lsb=4,ovf=0", Window(msb=5, lsb=4, ovf=0)),
+        ("window:msb=5,lsb=-3,round=odd", Window(msb=5, lsb=-3, rounding=Rounding.ODD)),
+        (
+            "window:msb=5,lsb=-3,round=stochastic",
+            Window(msb=5, lsb=-3, rounding=Rounding.STOCHASTIC, seed=1, random_bits=8),
+        ),
+        (
+            "window:msb=5,lsb=-3,round=stochastic,seed=65535,bits=24",
+            Window(msb=5, lsb=-3, rounding=Rounding.STOCHASTIC, seed=65535, random_bits=24),
+        ),
+        ("fma:fp32", FloatSum(format=parse_format("fp32"))),
+        ("fma:float:8,12,lanes=4", FloatSum(format=parse_format("float:8,12"), lanes=4)),
+        ("muladd:bf16", FloatSum(format=BF16, fused=False)),
         ("exact", Exact(terms=4096)),
         ("exact:terms=7", Exact(terms=7)),
         ("int:32", IntegerSum(bits=32, overflow=Overflow.WRAP)),
@@ -48,6 +61,12 @@ def test_names_are_understood(text, expected):
         "window:msb=5,lsb=-30,ovf=0,round=even",
         "window:msb=-5,lsb=-30,ovf=1,overflow=saturate",
         "window:msb=5,lsb=-30,ovf=1,round=even,overflow=wrap",
+        "window:msb=5,lsb=-30,ovf=9,round=odd,overflow=saturate",
+        "window:msb=5,lsb=-30,ovf=9,round=stochastic,seed=7,bits=12,overflow=wrap",
+        "window:msb=5,lsb=-30,ovf=9,round=stochastic,seed=4294967295,bits=8",
+        "fma:fp64",
+        "fma:float:8,12,lanes=16",
+        "muladd:e5m2,lanes=2",
         "exact:terms=1",
         "exact:terms=999999",
         "int:2",
@@ -70,9 +89,30 @@ def test_a_normalised_name_reads_back_as_itself(text):
         ("window:msb=16385,lsb=16384", "msb=16385; allowed is -16384 to 16384"),
         ("window:msb=0,lsb=-16385", "lsb=-16385; allowed is -16384 to 16384"),
         ("window:msb=5,lsb=-3,ovf=99999", "allowed is 2 to 8192"),
-        ("window:msb=5,lsb=-3,round=up", "round=up; allowed is zero, even"),
+        ("window:msb=5,lsb=-3,round=up", "round=up; allowed is zero, even, odd, stochastic"),
         ("window:msb=5,lsb=-3,overflow=inf", "overflow=inf; allowed is nan, saturate, wrap"),
-        ("window:msb=5,lsb=-3,bits=3", "has no option 'bits'; write window:"),
+        ("window:msb=5,lsb=-3,width=3", "has no option 'width'; write window:"),
+        ("window:msb=5,lsb=-3,bits=3", "bits=3 with round=zero; bits belongs to round=stochastic"),
+        ("window:msb=5,lsb=-3,round=odd,seed=3", "seed=3 with round=odd; seed belongs to"),
+        ("window:msb=5,lsb=-3,round=stochastic,seed=0", "seed=0; allowed is 1 to 4294967295"),
+        (
+            "window:msb=5,lsb=-3,round=stochastic,seed=4294967296",
+            "seed=4294967296; allowed is 1 to",
+        ),
+        ("window:msb=5,lsb=-3,round=stochastic,seed=99999999999", "integer of at most 10 digits"),
+        (
+            "window:msb=1234567,lsb=-3",
+            "is '1234567'; it must be a decimal integer of at most 6 digits",
+        ),
+        ("window:msb=5,lsb=-3,round=stochastic,bits=0", "bits=0; allowed is 1 to 24"),
+        ("window:msb=5,lsb=-3,round=stochastic,bits=25", "bits=25; allowed is 1 to 24"),
+        ("fma:e4m3", "fma has the format e4m3; it must be an IEEE-like float"),
+        ("fma:int8", "fma has the format int8; it must be an IEEE-like float"),
+        ("muladd:fp16:overflow=saturate", "has no option 'fp16:overflow'; write muladd:FORMAT"),
+        ("fma", "is malformed; write fma:FORMAT[,lanes=L]"),
+        ("fma:fp32,lanes=0", "fma has lanes=0; allowed is 1 to 16"),
+        ("muladd:fp32,lanes=17", "muladd has lanes=17; allowed is 1 to 16"),
+        ("fma:fp32,round=odd", "has no option 'round'; write fma:FORMAT[,lanes=L]"),
         ("window:5,lsb=-3,msb=5", "is malformed; write window:"),
         ("window:msb=5.0,lsb=-3", "is '5.0'; it must be a decimal integer"),
         ("window:msb=5,msb=6,lsb=0", "gives msb twice"),
@@ -114,6 +154,22 @@ def test_the_register_has_the_bits_that_the_definition_counts():
 )
 def test_the_smallest_windows_exist(window, width, summand_bits):
     assert (window.width, window.summand_bits) == (width, summand_bits)
+
+
+@pytest.mark.parametrize("seed", [0, 2**32])
+def test_a_seed_has_32_bits_and_is_not_zero(seed):
+    with pytest.raises(SpecError, match="allowed is 1 to 4294967295"):
+        Window(msb=5, lsb=-3, rounding=Rounding.STOCHASTIC, seed=seed, random_bits=1)
+
+
+def test_a_floating_point_sum_resolves_to_itself():
+    fma = FloatSum(format=parse_format("fp32"), lanes=3)
+    assert fma.resolve(BF16, parse_format("int8")) is fma
+
+
+def test_a_floating_point_sum_that_saturates_is_refused():
+    with pytest.raises(SpecError, match="its sums overflow to infinity, so write the format"):
+        FloatSum(format=parse_format("fp16:overflow=saturate"))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
-from hwgen.spec.timing import shift_stages, summand_stages, timing, unpack_stages
+from hwgen.spec.timing import summand_stages, timing, unpack_stages
 
 W45 = "window:msb=5,lsb=-30,ovf=9"
 PATHS = {
@@ -27,17 +27,12 @@ def design_of(name: str, rows: int, cols: int) -> Design:
 
 
 @pytest.mark.parametrize(
-    ("name", "unpack", "summand"), [("bf16", 0, 3), ("e4m3", 0, 3), ("int8", 0, 1), ("mixed", 1, 3)]
+    ("name", "unpack", "summand"),
+    [("bf16", 1, 2), ("e4m3", 1, 2), ("int8", 0, 1), ("mixed", 1, 2), ("raw", 1, 4)],
 )
 def test_stages_of_the_usual_datapaths(name, unpack, summand):
     spec = align(Datapath.parse(**PATHS[name]))
     assert (unpack_stages(spec), summand_stages(spec)) == (unpack, summand)
-
-
-def test_a_product_that_never_moves_still_has_a_stage_to_cut_it():
-    spec = align(Datapath.parse(a="float:2,1", b="uint1", acc="window:msb=-8,lsb=-9,ovf=1"))
-    assert spec.max_shift == 0
-    assert shift_stages(spec) == 1
 
 
 @pytest.mark.parametrize("name", PATHS)

@@ -1,0 +1,80 @@
+"""Pipelines for targets, and the clock frequency that they promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwgen.errors import SpecError
+from hwgen.spec.alignment import align
+from hwgen.spec.datapath import Datapath
+from hwgen.spec.design import Design
+from hwgen.spec.pipeline import FAMILIES, Pipeline
+from hwgen.spec.prediction import predicted_mhz, stage_delays
+from hwgen.spec.timing import timing
+
+W45 = "window:msb=5,lsb=-30,ovf=9"
+
+
+def design_of(a: str, acc: str, **pipeline) -> Design:
+    return Design(datapath=Datapath.parse(a=a, acc=acc, **pipeline), rows=2, cols=2)
+
+
+def test_a_higher_frequency_never_takes_fewer_stages_or_longer_chains():
+    before = None
+    for freq in (20, 60, 90, 120, 150, 180, 250):
+        pipeline = Pipeline.of("ecp5", freq)
+        latency = timing(design_of("fp32", "exact", target="ecp5", freq=freq)).first_result
+        if before is not None:
+            assert pipeline.chunk <= before[0].chunk
+            assert pipeline.rounder_places <= before[0].rounder_places
+            assert pipeline.unpack_register >= before[0].unpack_register
+            assert latency >= before[1]
+        before = pipeline, latency
+
+
+@pytest.mark.parametrize("freq", [40, 80, 110, 140])
+@pytest.mark.parametrize(("a", "acc"), [("bf16", W45), ("fp32", "exact"), ("int8", "int:32")])
+def test_what_is_asked_for_within_reach_is_promised(a, acc, freq):
+    assert predicted_mhz(design_of(a, acc, target="ecp5", freq=freq)) >= freq
+
+
+def test_a_family_without_multipliers_gets_no_wider_factors():
+    spec = align(Datapath.parse(a="bf16", acc=W45, target="ice40"))
+    assert (spec.step, spec.product_stages) == (1, 1)
+    assert spec.a.significand_bits == 8
+    assert align(Datapath.parse(a="bf16", acc=W45, target="ecp5")).step == 8
+
+
+def test_the_promise_is_the_slowest_stage():
+    design = design_of("bf16", W45, target="ecp5")
+    slowest = max(stage_delays(design).values())
+    assert predicted_mhz(design) == pytest.approx(1e3 / slowest, rel=1e-3)
+    assert predicted_mhz(design_of("bf16", W45)) is None
+
+
+def test_a_design_file_keeps_its_target_and_frequency():
+    for pipeline in ({}, {"target": "ecp5"}, {"target": "ice40", "freq": 45.5}):
+        design = design_of("bf16", W45, **pipeline)
+        again = Design.from_toml(design.to_toml())
+        assert again.datapath.pipeline == design.datapath.pipeline
+        assert again.digest == design.digest
+    assert "freq" not in design_of("bf16", W45, target="ecp5").to_toml()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"target": "virtex"}, "target is 'virtex'; pipelines can be made for ecp5, ice40"),
+        ({"target": "ecp5", "freq": 0.5}, "freq is 0.5 MHz; allowed is 1 to 2000"),
+        ({"freq": 100.0}, "freq=100 needs a target"),
+    ],
+)
+def test_wrong_words_are_refused_with_what_is_allowed(words, message):
+    with pytest.raises(SpecError, match=message):
+        Datapath.parse(a="bf16", acc=W45, **words)
+
+
+def test_every_family_has_whole_positive_delays():
+    for family in FAMILIES.values():
+        assert family.register_ns > 0 < family.level_ns
+        assert family.chain_bits(family.chain(40) + 1e-6) == 40
