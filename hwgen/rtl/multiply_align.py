@@ -340,7 +340,10 @@ class FloatSummand(_Summand):
         bits = spec.magnitude_bits
         sign = state.get("sign", Const(0, 1))
         own = range(chunk.start, min(chunk.stop, bits))
-        magnitude: Value = Cat(self._place(spec.below + index, field, filled) for index in own)
+        # Word by word, not bit by bit: simulators take time an operation.
+        places = [spec.below + index for index in own]
+        taken = Cat(field[place % spec.field_bits] for place in places)
+        magnitude: Value = taken & Cat(filled[place // spec.step] for place in places)
         if spec.clamps:
             magnitude = Mux(state["exceeds"], Const((1 << bits) - 1, bits), magnitude)
         if own.start == 0 and spec.can_drop and spec.window.rounding is Rounding.ODD:
