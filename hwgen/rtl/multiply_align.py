@@ -164,12 +164,10 @@ class FloatSummand(_Summand):
             state = register_fields(m, state, name=f"sums_{stage}")
         state = self._decoded(m, state)
         field = self._rotated(m, product.product, state)
+        state = self._judged(product.product, state)
         if spec.rotation_stage:
-            state = self._judged(product.product, state)
             state = register_fields(m, state | {"field": field}, name="rotated")
             field = state.pop("field")
-        else:
-            state = self._judged(product.product, state)
         self._last_stage(m, field, state)
         return m
 

@@ -7,16 +7,11 @@ import random
 from fractions import Fraction
 
 import pytest
-from partials import partial_words
+from partials import check_rounder, flag_names, value_range
 
 from hwgen.formats.base import Kind
-from hwgen.rtl.records import partial_layout
-from hwgen.rtl.round import rounder_class
 from hwgen.spec.accumulator import Overflow
-from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
-from hwgen.spec.rounding import rounding_stages
-from sim.pysim import pipeline
 
 INVALID, OVERFLOW, INEXACT = 1, 2, 4
 
@@ -62,35 +57,6 @@ def expected(datapath: Datapath, value: int, flags: dict[str, int]) -> tuple[int
     return bits, status
 
 
-def check(datapath: Datapath, cases: list[tuple[int, dict[str, int]]]) -> None:
-    """Feed one accumulator a cycle and compare every result at the formula's latency."""
-    dut = rounder_class(datapath)(datapath)
-    results = pipeline(
-        dut,
-        partial_words(datapath, cases),
-        inputs=[dut.partial.as_value()],
-        outputs=[dut.bits, dut.status],
-        latency=rounding_stages(datapath),
-    )[: len(cases)]
-    assert dut.latency == rounding_stages(datapath)
-    wrong = [
-        (value, flags, result, expected(datapath, value, flags))
-        for (value, flags), result in zip(cases, results, strict=True)
-        if result != expected(datapath, value, flags)
-    ]
-    assert wrong == []
-
-
-def value_range(datapath: Datapath) -> range:
-    """Every value that the accumulator may hand out."""
-    bits = partial_layout(align(datapath)).members["value"].width
-    return range(-(1 << (bits - 1)), 1 << (bits - 1))
-
-
-def flag_names(datapath: Datapath) -> list[str]:
-    return [name for name in partial_layout(align(datapath)).members if name != "value"]
-
-
 def every_value(datapath: Datapath) -> list[tuple[int, dict[str, int]]]:
     """All values without flags, and some values with every combination of flags."""
     names = flag_names(datapath)
@@ -112,14 +78,14 @@ def datapath_of(operand: str, *, lsb: int, width: int, out: str, options: str = 
 @pytest.mark.parametrize("lsb", [-150, -24, -18, -12, -9, -6, -3, 0, 5, 9, 122])
 def test_every_register_rounds_correctly_to_a_float(out, lsb):
     datapath = datapath_of("e5m2", lsb=lsb, width=8, out=out)
-    check(datapath, every_value(datapath))
+    check_rounder(datapath, every_value(datapath), expected)
 
 
 @pytest.mark.parametrize("out", FIXED)
 @pytest.mark.parametrize("lsb", [-30, -9, -5, -3, -1, 0, 2, 7])
 def test_every_register_rounds_correctly_to_fixed_point(out, lsb):
     datapath = datapath_of("e5m2", lsb=lsb, width=7, out=out)
-    check(datapath, every_value(datapath))
+    check_rounder(datapath, every_value(datapath), expected)
 
 
 @pytest.mark.parametrize("out", ["raw", "e4m3:overflow=nan", "float:2,1", "int4"])
@@ -127,7 +93,7 @@ def test_every_register_rounds_correctly_to_fixed_point(out, lsb):
 @pytest.mark.parametrize("overflow", ["nan", "saturate", "wrap"])
 def test_every_kind_of_flag_and_range_event_is_told(out, operand, overflow):
     datapath = datapath_of(operand, lsb=-4, width=6, out=out, options=f",overflow={overflow}")
-    check(datapath, every_value(datapath))
+    check_rounder(datapath, every_value(datapath), expected)
 
 
 @pytest.mark.parametrize("width", [2, 3, 4, 5, 9, 10])
@@ -136,7 +102,7 @@ def test_every_register_of_any_small_width_rounds_correctly(width, out):
     acc = f"window:msb={width - 5},lsb=-4,ovf=0,round=even"
     datapath = Datapath.parse(a="e5m2", acc=acc, out=out)
     assert datapath.window.width == width
-    check(datapath, every_value(datapath))
+    check_rounder(datapath, every_value(datapath), expected)
 
 
 def wide_values(datapath: Datapath, rng: random.Random, count: int) -> list[int]:
@@ -177,4 +143,4 @@ def test_chosen_registers_of_a_wide_window_round_correctly(operand, acc, out):
     names = flag_names(datapath)
     rng = random.Random(1)
     cases = [(value, dict.fromkeys(names, 0)) for value in wide_values(datapath, rng, 1500)]
-    check(datapath, cases)
+    check_rounder(datapath, cases, expected)

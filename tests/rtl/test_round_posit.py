@@ -7,16 +7,12 @@ import random
 from fractions import Fraction
 
 import pytest
-from partials import partial_words
+from partials import check_rounder, flag_names, value_range
 
-from hwgen.rtl.records import partial_layout
 from hwgen.rtl.round import rounder_class
 from hwgen.rtl.round_posit import PositRounder
 from hwgen.spec.accumulator import Overflow
-from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
-from hwgen.spec.rounding import rounding_stages
-from sim.pysim import pipeline
 
 INVALID, OVERFLOW, INEXACT = 1, 2, 4
 
@@ -40,33 +36,8 @@ def expected(datapath: Datapath, value: int, flags: dict[str, int]) -> tuple[int
 
 
 def check(datapath: Datapath, cases: list[tuple[int, dict[str, int]]]) -> None:
-    """Feed one accumulator a cycle and compare every result at the formula's latency."""
-    dut = rounder_class(datapath)(datapath)
-    assert isinstance(dut, PositRounder)
-    results = pipeline(
-        dut,
-        partial_words(datapath, cases),
-        inputs=[dut.partial.as_value()],
-        outputs=[dut.bits, dut.status],
-        latency=rounding_stages(datapath),
-    )[: len(cases)]
-    assert dut.latency == rounding_stages(datapath)
-    wrong = [
-        (value, flags, result, expected(datapath, value, flags))
-        for (value, flags), result in zip(cases, results, strict=True)
-        if result != expected(datapath, value, flags)
-    ]
-    assert wrong == []
-
-
-def flag_names(datapath: Datapath) -> list[str]:
-    return [name for name in partial_layout(align(datapath)).members if name != "value"]
-
-
-def value_range(datapath: Datapath) -> range:
-    """Every value that the accumulator may hand out."""
-    bits = partial_layout(align(datapath)).members["value"].width
-    return range(-(1 << (bits - 1)), 1 << (bits - 1))
+    assert rounder_class(datapath) is PositRounder
+    check_rounder(datapath, cases, expected)
 
 
 def plain(datapath: Datapath, values) -> list[tuple[int, dict[str, int]]]:

@@ -9,63 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from amaranth.hdl import Cat, Module
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from element import Element
 
 from hwgen.formats import Format
 from hwgen.model import gemm_bits
-from hwgen.rtl.pe import ProcessingElement
-from hwgen.rtl.round import STATUS_BITS, rounder_class
-from hwgen.rtl.unpack import Unpacker
-from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
-from hwgen.spec.rounding import rounding_stages
-from hwgen.spec.timing import OPERAND_LATENCY, SUM_LATENCY, summand_stages, unpack_stages
 from sim.pysim import pipeline
-
-
-class Element(wiring.Component):
-    """From a pair of patterns to a result: everything that touches a value, once."""
-
-    def __init__(self, datapath: Datapath) -> None:
-        self._datapath = datapath
-        super().__init__(
-            {
-                "a": In(datapath.a.width),
-                "b": In(datapath.b.width),
-                "present": In(1),
-                "last": In(1),
-                "bits": Out(datapath.out_width),
-                "status": Out(STATUS_BITS),
-            }
-        )
-
-    @property
-    def latency(self) -> int:
-        spec = align(self._datapath)
-        element = OPERAND_LATENCY + summand_stages(spec) + SUM_LATENCY
-        return unpack_stages(spec) + element + rounding_stages(self._datapath)
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.a = a = Unpacker(self._datapath, "a")
-        m.submodules.b = b = Unpacker(self._datapath, "b")
-        m.submodules.pe = pe = ProcessingElement(align(self._datapath))
-        m.submodules.round = rounder = rounder_class(self._datapath)(self._datapath)
-        m.d.comb += [
-            a.bits.eq(self.a),
-            a.token.eq(Cat(self.present, self.last)),
-            b.bits.eq(self.b),
-            b.token.eq(self.present),
-            pe.a_in.eq(a.operand),
-            pe.b_in.eq(b.operand),
-            pe.last_in.eq(a.last),
-            rounder.partial.eq(pe.drain_out),
-            self.bits.eq(rounder.bits),
-            self.status.eq(rounder.status),
-        ]
-        return m
 
 
 @dataclass
