@@ -6,8 +6,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hwgen.rtl.column_chain import ColumnChain, ColumnPart
 from hwgen.rtl.round import STATUS_BITS
-from hwgen.rtl.structure import Net, Part, Structural, Structure, split
 from hwgen.spec.timing import BUFFER_LATENCY
 
 __all__ = ["ColumnBuffer", "ColumnBuffers", "OutputControl", "RowTokens", "token_layout"]
@@ -78,7 +78,7 @@ class RowTokens(wiring.Component):
         return m
 
 
-class ColumnBuffer(wiring.Component):
+class ColumnBuffer(ColumnPart):
     """One column's part of the output buffer.
 
     Members
@@ -98,13 +98,32 @@ class ColumnBuffer(wiring.Component):
     An element written in one cycle can be addressed in the next and is then read in the one after.
     """
 
-    has_reset = True
     definition = "column_buffer"
 
-    def __init__(self, width: int, depth: int) -> None:
-        self._width = width
-        self._depth = depth
-        super().__init__(_buffer_members(width, depth, 1))
+    @staticmethod
+    def lane_widths(width: int) -> dict[str, int]:
+        """Bits of the ports that every column has for itself."""
+        return {
+            "bits": width,
+            "status": STATUS_BITS,
+            "read_bits": width,
+            "read_status": STATUS_BITS,
+        }
+
+    @classmethod
+    def members(cls, width: int, depth: int, count: int) -> dict[str, wiring.Member]:
+        """Ports of ``count`` columns."""
+        token = token_layout(depth).size
+        lanes = {port: bits * count for port, bits in cls.lane_widths(width).items()}
+        return {
+            "token_in": In(token),
+            "token_out": Out(token),
+            "bits": In(lanes["bits"]),
+            "status": In(lanes["status"]),
+            "read_address": In(range(depth)),
+            "read_bits": Out(lanes["read_bits"]),
+            "read_status": Out(lanes["read_status"]),
+        }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -129,57 +148,10 @@ class ColumnBuffer(wiring.Component):
         return m
 
 
-class ColumnBuffers(Structural):
-    """Column buffers in a chain of tokens, by halving. Members as :class:`ColumnBuffer`."""
+class ColumnBuffers(ColumnChain):
+    """Column buffers in a chain of tokens. Members as :class:`ColumnBuffer`."""
 
-    has_reset = True
-
-    def __init__(self, width: int, depth: int, count: int) -> None:
-        self._width = width
-        self._depth = depth
-        self._count = count
-        super().__init__(_buffer_members(width, depth, count))
-
-    @property
-    def definition(self) -> str:
-        """Name of the emitted module."""
-        return f"column_buffers_x{self._count}"
-
-    @property
-    def structure(self) -> Structure:
-        """Two halves, or the buffers."""
-        structure = Structure()
-        token = self.net("token_in")
-        for first, count in split(self._count):
-            last = first + count == self._count
-            after = self.net("token_out") if last else structure.wire(f"token_{first}", token.stop)
-            structure.parts[f"columns_{first}"] = self._part(first, count, token, after)
-            token = after
-        return structure
-
-    def _part(self, first: int, count: int, token_in: Net, token_out: Net):
-        size = (self._width, self._depth)
-        part = Part(ColumnBuffers, (*size, count)) if count > 1 else Part(ColumnBuffer, size)
-        ports = {
-            port: self.net(port).lanes(
-                first, count, STATUS_BITS if "status" in port else self._width
-            )
-            for port in ("bits", "status", "read_bits", "read_status")
-        }
-        ports |= self.nets("read_address")
-        return part, ports | {"token_in": token_in, "token_out": token_out}
-
-
-def _buffer_members(width: int, depth: int, count: int) -> dict[str, wiring.Member]:
-    return {
-        "token_in": In(token_layout(depth).size),
-        "token_out": Out(token_layout(depth).size),
-        "bits": In(width * count),
-        "status": In(STATUS_BITS * count),
-        "read_address": In(range(depth)),
-        "read_bits": Out(width * count),
-        "read_status": Out(STATUS_BITS * count),
-    }
+    part = ColumnBuffer
 
 
 class OutputControl(wiring.Component):

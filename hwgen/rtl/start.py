@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hwgen.rtl.column_chain import ColumnChain, ColumnPart
 from hwgen.rtl.drain import RowTokens, token_layout
 from hwgen.rtl.round import STATUS_BITS
 from hwgen.rtl.start_adder import start_layout
-from hwgen.rtl.structure import Net, Part, Structural, Structure, split
 
 __all__ = ["StartColumn", "StartColumns", "StartControl", "StartTokens"]
 
@@ -126,7 +124,7 @@ class StartControl(wiring.Component):
             m.d.sync += row.eq(Mux(is_last, 0, row + 1))
 
 
-class StartColumn(wiring.Component):
+class StartColumn(ColumnPart):
     """One column's part of the start values' buffer.
 
     Members
@@ -142,13 +140,26 @@ class StartColumn(wiring.Component):
     start : Out(start_layout, flat)
     """
 
-    has_reset = True
     definition = "start_column"
 
-    def __init__(self, width: int, depth: int) -> None:
-        self._width = width
-        self._depth = depth
-        super().__init__(_members(width, depth, 1))
+    @staticmethod
+    def lane_widths(width: int) -> dict[str, int]:
+        """Bits of the ports that every column has for itself."""
+        return {"bits": width, "status": STATUS_BITS, "start": start_layout(width).size}
+
+    @classmethod
+    def members(cls, width: int, depth: int, count: int) -> dict[str, wiring.Member]:
+        """Ports of ``count`` columns."""
+        token = token_layout(depth).size
+        lanes = {port: bits * count for port, bits in cls.lane_widths(width).items()}
+        return {
+            "write": In(token),
+            "token_in": In(token),
+            "token_out": Out(token),
+            "bits": In(lanes["bits"]),
+            "status": In(lanes["status"]),
+            "start": Out(lanes["start"]),
+        }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -173,57 +184,7 @@ class StartColumn(wiring.Component):
         return m
 
 
-class StartColumns(Structural):
-    """Start values' buffers in a chain of tokens, by halving. Members as :class:`StartColumn`."""
+class StartColumns(ColumnChain):
+    """Start values' buffers in a chain of tokens. Members as :class:`StartColumn`."""
 
-    has_reset = True
-
-    def __init__(self, width: int, depth: int, count: int) -> None:
-        self._width = width
-        self._depth = depth
-        self._count = count
-        super().__init__(_members(width, depth, count))
-
-    @property
-    def definition(self) -> str:
-        """Name of the emitted module."""
-        return f"start_columns_x{self._count}"
-
-    @property
-    def structure(self) -> Structure:
-        """Two halves, or the buffers."""
-        structure = Structure()
-        token = self.net("token_in")
-        for first, count in split(self._count):
-            last = first + count == self._count
-            after = self.net("token_out") if last else structure.wire(f"token_{first}", token.stop)
-            structure.parts[f"columns_{first}"] = self._part(first, count, token, after)
-            token = after
-        return structure
-
-    def _part(
-        self, first: int, count: int, token_in: Net, token_out: Net
-    ) -> tuple[Part, Mapping[str, Net]]:
-        size = (self._width, self._depth)
-        part = Part(StartColumns, (*size, count)) if count > 1 else Part(StartColumn, size)
-        widths = _lane_widths(self._width)
-        ports = {port: self.net(port).lanes(first, count, bits) for port, bits in widths.items()}
-        ports |= self.nets("write")
-        return part, ports | {"token_in": token_in, "token_out": token_out}
-
-
-def _lane_widths(width: int) -> dict[str, int]:
-    return {"bits": width, "status": STATUS_BITS, "start": start_layout(width).size}
-
-
-def _members(width: int, depth: int, count: int) -> dict[str, wiring.Member]:
-    token = token_layout(depth).size
-    lanes = _lane_widths(width)
-    return {
-        "write": In(token),
-        "token_in": In(token),
-        "token_out": Out(token),
-        "bits": In(lanes["bits"] * count),
-        "status": In(lanes["status"] * count),
-        "start": Out(lanes["start"] * count),
-    }
+    part = StartColumn
