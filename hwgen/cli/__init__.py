@@ -41,6 +41,8 @@ _VERBS = {
         "hwgen.cli.simulate", "Run the written Verilog against the model, bit by bit."
     ),
     "synth": _Verb("hwgen.cli.synth", "Synthesise, place and route; report area and speed."),
+    "run": _Verb("hwgen.cli.run", "Run a program, its matrix products in a design's arithmetic."),
+    "size": _Verb("hwgen.cli.size", "Find the narrowest accumulator that is safe for your data."),
     "formats": _Verb("hwgen.cli.formats", "List the number formats, or describe some of them."),
 }
 
