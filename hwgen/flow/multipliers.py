@@ -133,6 +133,8 @@ class _Netlist:
     def _clocked(self, name: str, registers: list[str], which: str) -> bool:
         """Switch registers of a block on, if they can have the clock of some flip-flops."""
         cell = self._cells[name]
+        if cell["parameters"].get(f"REG_{which}_CLK", "NONE") != "NONE":
+            return False
         clocks = {self._cells[register]["connections"]["CLK"][0] for register in registers}
         clocks |= {*cell["connections"].get("CLK0", [])}
         if len(clocks) != 1:
@@ -150,7 +152,7 @@ class _Netlist:
 
 
 def _is_plain(cell: dict[str, Any]) -> bool:
-    """Whether a cell is a flip-flop on the rising edge without enable, set or reset."""
+    """Whether a cell is a flip-flop on the rising edge without enable that begins with zero."""
     if cell["type"] != _FLIP_FLOP:
         return False
     wires, parameters = cell["connections"], cell["parameters"]
@@ -160,6 +162,7 @@ def _is_plain(cell: dict[str, Any]) -> bool:
         and parameters.get("CEMUX", "1").strip() == "1"
         and parameters.get("CLKMUX", "CLK") == "CLK"
         and parameters.get("LSRMUX", "LSR") == "LSR"
+        and parameters.get("REGSET", "RESET") == "RESET"
     )
 
 

@@ -98,6 +98,23 @@ def test_registers_that_do_more_than_the_blocks_stay(change, kept, tmp_path):
     assert registers(after) == {"INPUTA", "INPUTB", "OUTPUT"} - {kept}
 
 
+def test_a_register_that_begins_with_one_stays(tmp_path):
+    cells = netlist()
+    cells["p0"]["parameters"]["REGSET"] = "SET"
+    assert registers(absorbed(cells, tmp_path)[0]) == {"INPUTA", "INPUTB"}
+
+
+def test_a_block_takes_no_second_row_of_registers(tmp_path):
+    cells = netlist()
+    for i in range(BITS):  # another row before the first
+        cells[f"a{i}"] = flip_flop(1000 + i, A + i)
+        cells[f"aa{i}"] = flip_flop(DA + i, 1000 + i)
+    once, _ = absorbed(cells, tmp_path)
+    twice, removed = absorbed(once, tmp_path)
+    assert removed == 0
+    assert twice == once
+
+
 def test_a_factor_with_a_constant_one_is_not_registered_in_the_block(tmp_path):
     cells = netlist()
     cells["multiplier"]["connections"]["A5"] = ["1"]
