@@ -1,13 +1,13 @@
-"""``hwgen synth``: from a build folder to area, speed and the critical path."""
+"""``hwgen synth``: from a build folder to area, speed and the critical path, or energy."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from hwgen.cli.console import json_option, print_json, print_pairs, print_table
 from hwgen.flow.targets import target_names
 
 if TYPE_CHECKING:
+    from hwgen.flow.asic_records import AsicPart, AsicReport, EnergyFigure
     from hwgen.flow.records import CriticalPath, Placement, SynthesisReport
     from hwgen.flow.synth import Progress
 
@@ -22,12 +23,21 @@ __all__ = ["command"]
 
 _REPORT_EVERY_S = 10.0
 _HOPS = 8  # of the critical path, shown
+ASIC = "asic"  # standard cells instead of an FPGA
+_KINDS = ("gaussian", "relu", "skewed")
+_SCOPES = ("pe", "array")
+# Options that go with one kind of target only; each has the default None or False.
+_ASIC_ONLY = ("liberty", "scope", "stimulus", "operands", "terms")
+_FPGA_ONLY = ("jobs", "device", "no_pnr", "flat", "nextpnr")
 
 
 @click.command("synth")
 @click.argument("build", type=click.Path(path_type=Path))
 @click.option(
-    "--target", required=True, metavar="TARGET", help=f"One of {', '.join(target_names())}."
+    "--target",
+    required=True,
+    metavar="TARGET",
+    help=f"One of {', '.join((*target_names(), ASIC))}.",
 )
 @click.option(
     "--freq",
@@ -36,7 +46,10 @@ _HOPS = 8  # of the critical path, shown
     help="Clock frequency to ask for.  [default: a high one, so that fmax shows what is possible]",
 )
 @click.option(
-    "--seeds", type=int, default=3, show_default=True, help="How many placements to make."
+    "--seeds",
+    type=int,
+    metavar="N",
+    help="How many placements to make; asic: stimuli of each kind.  [default: 3; asic: 2]",
 )
 @click.option(
     "--jobs", type=int, metavar="N", help="Placements at a time.  [default: one a processor]"
@@ -50,6 +63,31 @@ _HOPS = 8  # of the critical path, shown
     is_flag=True,
     help="Map every PE by itself: a few per cent smaller, several times slower.",
 )
+@click.option(
+    "--liberty",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="asic: a library of cells, with tables of power.  [default: OSU 0.18 um]",
+)
+@click.option(
+    "--scope",
+    type=click.Choice(_SCOPES),
+    help="asic: measure one PE and rounder, or the whole array.  [default: pe]",
+)
+@click.option(
+    "--stimulus",
+    multiple=True,
+    type=click.Choice(_KINDS),
+    help="asic: operands to measure with; may be repeated.  [default: all kinds]",
+)
+@click.option(
+    "--operands",
+    nargs=2,
+    metavar="A.NPY B.NPY",
+    type=click.Path(path_type=Path),
+    help="asic: recorded operands to measure with, of shapes (m, k) and (k, n).",
+)
+@click.option("--terms", type=int, metavar="K", help="asic: terms of a dot product. [default: 128]")
 @click.option("--yosys", metavar="PROGRAM", help="A native yosys to use.")
 @click.option("--nextpnr", metavar="PROGRAM", help="A native nextpnr of the family to use.")
 @click.option(
@@ -60,51 +98,78 @@ _HOPS = 8  # of the critical path, shown
     help="Where to write report.json, logs and netlist.  [default: BUILD/synth/TARGET]",
 )
 @json_option
-def command(
-    build: Path,
-    target: str,
-    freq: float | None,
-    seeds: int,
-    jobs: int | None,
-    device: str | None,
-    no_pnr: bool,
-    flat: bool,
-    yosys: str | None,
-    nextpnr: str | None,
-    output: Path | None,
-    as_json: bool,
-) -> None:
-    """Synthesise a build for an FPGA, place and route it, and report area and speed.
+def command(build: Path, target: str, output: Path | None, as_json: bool, **options: Any) -> None:
+    """Synthesise a build for an FPGA, place and route it, and report area and speed; or map it onto
+    standard cells and report area, speed and energy.
 
     \b
     Examples:
     hwgen synth build/demo --target ecp5
     hwgen synth build/demo --target ice40 --device up5k --freq 40 --seeds 5
     hwgen synth build/demo --target xcup --json
+    hwgen synth build/demo --target asic --stimulus relu
     """
+    folder = output if output is not None else build / "synth" / target
+    foreign = _FPGA_ONLY if target == ASIC else _ASIC_ONLY
+    for name in foreign:
+        if options[name]:
+            raise click.UsageError(f"--{name.replace('_', '-')} does not go with target {target}")
+    report: AsicReport | SynthesisReport
+    if target == ASIC:
+        report = _estimated(build, folder, options)
+    else:
+        report = _synthesized(build, target, output, options)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    if target == ASIC:
+        _print_asic(report)
+    else:
+        _print_report(report)
+    click.echo(f"report: {folder / 'report.json'}")
+
+
+def _synthesized(
+    build: Path, target: str, output: Path | None, options: Mapping[str, Any]
+) -> SynthesisReport:
     from hwgen.flow.synth import synthesize
 
     with _showing() as show:
-        report = synthesize(
+        return synthesize(
             build,
             target,
-            freq_mhz=freq,
-            seeds=seeds,
-            device=device,
-            place=not no_pnr,
-            flat=flat,
-            jobs=jobs,
+            freq_mhz=options["freq"],
+            seeds=3 if options["seeds"] is None else options["seeds"],
+            device=options["device"],
+            place=not options["no_pnr"],
+            flat=options["flat"],
+            jobs=options["jobs"],
             output=output,
-            yosys=yosys,
-            nextpnr=nextpnr,
+            yosys=options["yosys"],
+            nextpnr=options["nextpnr"],
             progress=show,
         )
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        _print_report(report)
-        folder = output if output is not None else build / "synth" / target
-        click.echo(f"report: {folder / 'report.json'}")
+
+
+def _estimated(build: Path, folder: Path, options: Mapping[str, Any]) -> AsicReport:
+    from hwgen.flow.asic import Conditions, estimate_asic
+    from hwgen.flow.stimuli import KINDS
+    from hwgen.spec.design import Design
+
+    given = {"freq_mhz": options["freq"], "seeds": options["seeds"], "terms": options["terms"]}
+    conditions = Conditions(**{name: value for name, value in given.items() if value is not None})
+    with _showing() as show:
+        return estimate_asic(
+            Design.load(build),
+            folder,
+            liberty=options["liberty"],
+            scope=options["scope"] or _SCOPES[0],
+            kinds=options["stimulus"] or KINDS,
+            operands=options["operands"] or None,
+            conditions=conditions,
+            yosys=options["yosys"],
+            progress=show,
+        )
 
 
 @contextmanager
@@ -203,3 +268,50 @@ def _through(path: CriticalPath) -> str:
         half = _HOPS // 2
         names = [*names[:half], f"... {len(names) - _HOPS} more ...", *names[-half:]]
     return " -> ".join(names)
+
+
+def _print_asic(report: AsicReport) -> None:
+    click.echo(f"{report.name} in {report.library}, {report.voltage:g} V; {report.datapath}")
+    rows = [
+        [
+            part.name,
+            f"{part.area:.0f}",
+            sum(part.cells.values()),
+            part.flip_flops,
+            f"{part.fmax_mhz:.1f}",
+            f"{part.leakage_uw:.3g}",
+        ]
+        for part in report.parts
+    ]
+    print_table(["part", "area", "cells", "FF", "fmax MHz", "leakage uW"], rows, left=["part"])
+    for part in report.parts:
+        click.echo(f"critical path of {part.name} ({part.timing}): {_shortened(part)}")
+        if len(part.registers) > 1:
+            places = (f"{count} {name or 'top'}" for name, count in part.registers.items())
+            click.echo(f"flip-flops of {part.name}: {', '.join(places)}")
+    header = ["stimulus", "seed", "pJ a MAC", "nets", "cells", "clock", "zero-delay"]
+    header += ["rounding", "with it", "error"]
+    print_table(header, [_energy_row(one) for one in report.energies], left=["stimulus"])
+    for note in report.notes:
+        click.echo(f"note: {note}")
+
+
+def _energy_row(figure: EnergyFigure) -> list[object]:
+    mac, rounding = figure.mac, figure.rounding
+    energies = (mac.dynamic, mac.nets, mac.cells, mac.clock, mac.zero_delay)
+    return [
+        figure.stimulus,
+        figure.seed,
+        *(f"{energy:.2f}" for energy in energies),
+        "in it" if rounding is None else f"{rounding.dynamic:.1f}",
+        f"{figure.rounded_mac_pj:.2f}",
+        "invalid" if figure.error is None else f"{figure.error:.2g}",
+    ]
+
+
+def _shortened(part: AsicPart) -> str:
+    """The path's ends, and how many nets lie between; mapping names few of these."""
+    names = part.critical_path
+    if len(names) < 3:
+        return " -> ".join(names)
+    return f"{names[0]} -> ({len(names) - 2} nets) -> {names[-1]}"

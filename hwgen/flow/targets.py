@@ -160,6 +160,10 @@ def load_target(name: str) -> Target:
         If there is none; the message lists those there are.
     """
     known = target_names()
+    if name == "asic":
+        raise UnsupportedError(
+            "target 'asic' is no FPGA; call hwgen.flow.asic.estimate_asic, or hwgen synth"
+        )
     if name not in known:
         raise UnsupportedError(f"unknown target {name!r}; known are {', '.join(known)}")
     file = resources.files("hwgen.flow").joinpath("targets", f"{name}.toml")
