@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hwgen.emit import generate
     from hwgen.errors import FormatError, HwgenError, SpecError, ToolError, UnsupportedError
-    from hwgen.model import gemm, gemm_bits
+    from hwgen.runtime import gemm, gemm_bits
     from hwgen.spec.datapath import Datapath
     from hwgen.spec.design import Design
 
@@ -45,8 +45,8 @@ _HOMES = {
     "SpecError": "hwgen.errors",
     "ToolError": "hwgen.errors",
     "UnsupportedError": "hwgen.errors",
-    "gemm": "hwgen.model",
-    "gemm_bits": "hwgen.model",
+    "gemm": "hwgen.runtime",
+    "gemm_bits": "hwgen.runtime",
     "generate": "hwgen.emit",
 }
 

@@ -42,7 +42,9 @@ _VERBS = {
     ),
     "synth": _Verb("hwgen.cli.synth", "Synthesise, place and route; report area and speed."),
     "run": _Verb("hwgen.cli.run", "Run a program, its matrix products in a design's arithmetic."),
+    "tailor": _Verb("hwgen.cli.tailor", "Find the cheapest design on which a program still works."),
     "size": _Verb("hwgen.cli.size", "Find the narrowest accumulator that is safe for your data."),
+    "report": _Verb("hwgen.cli.report", "Show what an exploration found, as a page or a summary."),
     "formats": _Verb("hwgen.cli.formats", "List the number formats, or describe some of them."),
 }
 

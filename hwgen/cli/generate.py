@@ -11,7 +11,7 @@ from hwgen.cli.console import json_option, print_json, print_pairs, working
 from hwgen.errors import SpecError
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import NO_START, STARTS, Design
-from hwgen.spec.prediction import predicted_mhz
+from hwgen.spec.prediction import predicted_mhz, slowest_stage
 from hwgen.spec.timing import Timing, timing
 
 __all__ = ["command"]
@@ -178,15 +178,30 @@ def _start(design: Design) -> list[tuple[str, str]]:
 
 def _frequency(design: Design) -> list[tuple[str, str]]:
     """What the clock can be expected to do, and what was asked for."""
+    pipeline = design.datapath.pipeline
     predicted = predicted_mhz(design)
     if predicted is None:
-        return []
-    pipeline = design.datapath.pipeline
-    asked = f", {pipeline.freq_mhz:g} asked for" if pipeline.freq_mhz else ""
-    return [("  frequency", f"{predicted:g} MHz expected on {pipeline.target}{asked}")]
+        if not pipeline.freq_mhz:
+            return []
+        text = f"{pipeline.freq_mhz:g} MHz asked for; there is no prediction for such sums"
+        return [("  frequency", text)]
+    text = f"{predicted:g} MHz expected on {pipeline.target}"
+    if predicted < pipeline.freq_mhz:
+        text += (
+            f", short of the {pipeline.freq_mhz:g} asked for;"
+            f" what takes longest and cannot be cut: {slowest_stage(design)}"
+        )
+    elif pipeline.freq_mhz:
+        text += f", {pipeline.freq_mhz:g} asked for"
+    return [("  frequency", text)]
 
 
 def _full_rate(cycles: Timing) -> str:
+    if cycles.block_terms >= cycles.block_interval:
+        return f"blocks of whole scale blocks, of {cycles.block_terms} each"
+    if cycles.block_terms:
+        rate = f"a scale block of {cycles.block_terms} every {cycles.block_interval} cycles"
+        return f"none: {rate}, since its sums leave a row every {cycles.row_interval}"
     if cycles.lanes == 1:
         return f"blocks of K >= {cycles.full_rate_block}"
     return f"but for the {cycles.lane_cycles} cycles behind a block that add its lanes"

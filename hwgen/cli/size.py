@@ -1,15 +1,18 @@
-"""``hwgen size``: the narrowest window that is safe for declared data."""
+"""``hwgen size``: the narrowest window that is safe for declared or for observed data."""
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
+from pathlib import Path
 
 import click
 
 from hwgen.cli.console import json_option, print_json, print_pairs
 from hwgen.errors import SpecError
 from hwgen.explore import Ranges, Sizing, magnitude_text, size_window
-from hwgen.formats import parse_format
+from hwgen.explore.profile import Profile
+from hwgen.formats import Format, parse_format
 from hwgen.spec.accumulator import Overflow, Rounding
 
 __all__ = ["command"]
@@ -20,9 +23,22 @@ _RAW = "raw"
 @click.command("size")
 @click.option("--a", required=True, metavar="FORMAT", help="Format of A's elements.")
 @click.option("--b", metavar="FORMAT", help="Format of B's elements.  [default: as A's]")
-@click.option("--terms", required=True, type=click.IntRange(1), help="Largest K.")
+@click.option("--terms", type=click.IntRange(1), help="Largest K.")
 @click.option("--a-max", metavar="NUMBER", help="Largest magnitude in A.  [default: A's format's]")
 @click.option("--b-max", metavar="NUMBER", help="Largest magnitude in B.  [default: B's format's]")
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Size for the data of a program, as hwgen run --profile observed them, in place of"
+    " --terms, --a-max and --b-max.",
+)
+@click.option(
+    "--margin",
+    type=float,
+    metavar="NUMBER",
+    help="With --profile: how much larger other data may be.  [default: 2]",
+)
 @click.option(
     "--tolerance",
     metavar="NUMBER",
@@ -31,7 +47,8 @@ _RAW = "raw"
 @click.option(
     "--relative",
     is_flag=True,
-    help="The tolerance is a fraction of K times the largest product.",
+    help="The tolerance is a fraction of K times the largest product; with --profile, of the"
+    " smallest of the products' largest results.",
 )
 @click.option(
     "--round",
@@ -52,37 +69,53 @@ _RAW = "raw"
 def command(
     a: str,
     b: str | None,
-    terms: int,
+    terms: int | None,
     a_max: str | None,
     b_max: str | None,
+    profile: Path | None,
+    margin: float | None,
     tolerance: str | None,
     relative: bool,
     rounding: str,
     out: str,
     as_json: bool,
 ) -> None:
-    """Find the narrowest accumulator that is safe for all data of a size.
+    """Find the narrowest accumulator that is safe for all data of a size, or of a program.
 
     For operands of the given formats and magnitudes and sums of up to K products: no result
     overflows, and none is further from the exact product than the tolerance, whatever the data.
 
     \b
-    Example: hwgen size --a bf16 --terms 512 --a-max 4 --b-max 1 --tolerance 1e-3
+    Examples:
+    hwgen size --a bf16 --terms 512 --a-max 4 --b-max 1 --tolerance 1e-3
+    hwgen size --a bf16 --profile profile.json --tolerance 1e-3 --relative
     """
     left = parse_format(a)
     right = left if b is None else parse_format(b)
-    ranges = Ranges.declared(
-        left,
-        right,
-        terms=terms,
-        a_max=_number(a_max, "--a-max"),
-        b_max=_number(b_max, "--b-max"),
-    )
     allowed = _number(tolerance, "--tolerance")
-    if relative:
-        if allowed is None:
-            raise click.UsageError("--relative needs --tolerance, the fraction that is allowed")
-        allowed *= ranges.total
+    if relative and allowed is None:
+        raise click.UsageError("--relative needs --tolerance, the fraction that is allowed")
+    if profile is not None:
+        declared = {"--terms": terms, "--a-max": a_max, "--b-max": b_max}
+        for option, value in declared.items():
+            if value is not None:
+                raise click.UsageError(f"{option} does not go with --profile, which has it")
+        ranges, scale = _observed(profile, left, right, 2.0 if margin is None else margin)
+    elif terms is None:
+        raise click.UsageError("missing --terms, the largest K; or give --profile")
+    elif margin is not None:
+        raise click.UsageError("--margin belongs to --profile; declare larger magnitudes")
+    else:
+        ranges = Ranges.declared(
+            left,
+            right,
+            terms=terms,
+            a_max=_number(a_max, "--a-max"),
+            b_max=_number(b_max, "--b-max"),
+        )
+        scale = ranges.total
+    if relative and allowed is not None:
+        allowed *= scale
     sizing = size_window(
         ranges,
         allowed,
@@ -91,6 +124,14 @@ def command(
         out=None if out == _RAW else parse_format(out),
     )
     _print(sizing, ranges, as_json=as_json)
+
+
+def _observed(path: Path, a: Format, b: Format, margin: float) -> tuple[Ranges, Fraction]:
+    """Return the ranges of a profile, and what its tolerances are relative to."""
+    profile = Profile.read(path)
+    least = profile.least_result
+    scale = Fraction(least) if math.isfinite(least) else Fraction(0)
+    return profile.ranges(a, b, margin=margin), scale
 
 
 def _number(text: str | None, option: str) -> Fraction | None:

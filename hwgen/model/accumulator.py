@@ -12,6 +12,7 @@ from the operands before it chooses them. The semantics are those of :mod:`hwgen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,7 +23,16 @@ from hwgen.model.operands import Operand, dropped_bits, exact_lane_scales, magni
 from hwgen.model.random_words import RandomWords
 from hwgen.spec.accumulator import Overflow, Rounding, Window
 
-__all__ = ["Sums", "accumulate", "lane_sum", "limb_sum", "matmul_sum", "settle"]
+__all__ = [
+    "Step",
+    "Sums",
+    "accumulate",
+    "lane_sum",
+    "limb_sum",
+    "matmul_sum",
+    "settle",
+    "sum_steps",
+]
 
 _EXACT = 1 << 53  # integers up to this magnitude are exact in float64
 # In a judged lane the register plus a summand reduced modulo 2**W stays below 1.5 * 2**52.
@@ -180,22 +190,34 @@ def limb_sum(
         Normalised signed words.
     event : (m, n) array of bool
     """
+    shape = (a.exponent.shape[0], b.exponent.shape[1])
     products = _Products(a, b, window, random)
-    event = np.zeros((a.exponent.shape[0], b.exponent.shape[1]), dtype=np.bool_)
+    steps = map(products.step, range(a.exponent.shape[1]))
+    return sum_steps(steps, shape, window, reach=products.reach, judge=judge)
+
+
+def sum_steps(
+    steps: Iterable[Step], shape: tuple[int, int], window: Window, *, reach: int, judge: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum aligned summands, ``reach`` words of which may lie outside the register on either side.
+
+    Returns what :func:`limb_sum` does.
+    """
+    count = _word_count(window)
+    event = np.zeros(shape, dtype=np.bool_)
     # Words under the register take the bits to be dropped, words above it what is out of range.
-    field = np.zeros((products.below + products.words + products.above, event.size), dtype=np.int64)
-    register = field[products.below : products.below + products.words]
+    field = np.zeros((reach + count + reach, event.size), dtype=np.int64)
+    register = field[reach : reach + count]
     if judge:
         register = register.copy()
-    for k in range(a.exponent.shape[1]):
-        step = products.step(k)
+    for k, step in enumerate(steps):
         if judge:
             field[:] = 0
-            step.place(field, np.ones_like(step.sign), products.below)
-            summand = field[products.below : products.below + products.words]
+            step.place(field, np.ones_like(step.sign), reach)
+            summand = field[reach : reach + count]
             _judged_limb_step(register, event.reshape(-1), summand, step, window)
         else:
-            step.place(field, step.sign, products.below)
+            step.place(field, step.sign, reach)
             if k % _CARRY_PERIOD == _CARRY_PERIOD - 1:
                 limbs.normalise(register)
     limbs.normalise(register)
@@ -203,14 +225,14 @@ def limb_sum(
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """The aligned products of one k, flattened; bits under the register are still there."""
+class Step:
+    """The aligned summands of one step, flattened; bits under the register are still there."""
 
     words: list[np.ndarray]  # uint64 values of 32 bits
     first: np.ndarray  # int64: word of the register that words[0] belongs to; may be negative
     increment: np.ndarray | None  # int64: 1 where rounding lifts the magnitude
     sign: np.ndarray  # int64: 1 or -1
-    wild: np.ndarray  # bool: the product is out of range
+    wild: np.ndarray  # bool: the summand is out of range
 
     def place(self, field: np.ndarray, sign: np.ndarray, below: int) -> None:
         """Add the rounded summands to a field whose row ``below`` is the register's lowest word."""
@@ -234,20 +256,18 @@ class _Products:
         self._random = random
         self._a_words = limbs.split(a.significand, 1 if a.bits <= limbs.WORD else 2)
         self._b_words = limbs.split(b.significand, 1 if b.bits <= limbs.WORD else 2)
-        product_words = len(self._a_words) + len(self._b_words)
-        self.words = _word_count(window)
-        self.below = product_words + 1
-        self.above = product_words + 1
+        self._words = _word_count(window)
+        self.reach = len(self._a_words) + len(self._b_words) + 1
 
-    def step(self, k: int) -> _Step:
+    def step(self, k: int) -> Step:
         """Multiply column k of ``a`` by row k of ``b``."""
         a, b = self._a[:, k, np.newaxis], self._b[np.newaxis, k]
         words = limbs.multiply(self._a_words[:, :, k, np.newaxis], self._b_words[:, np.newaxis, k])
         words = [word.reshape(-1) for word in words]
         shift = (a.exponent + b.exponent - self._window.lsb).reshape(-1)
         # Beyond these limits all bits lie under the place that decides the rounding, or on top.
-        np.clip(shift, -limbs.WORD * self.below, limbs.WORD * self.words, out=shift)
-        return _Step(
+        np.clip(shift, -limbs.WORD * self.reach, limbs.WORD * self._words, out=shift)
+        return Step(
             words=limbs.shift_within_word(words, (shift & 31).astype(np.uint64)),
             first=shift >> 5,
             increment=self._increment(words, shift, k),
@@ -285,7 +305,7 @@ class _Products:
 
 
 def _judged_limb_step(
-    register: np.ndarray, event: np.ndarray, summand: np.ndarray, step: _Step, window: Window
+    register: np.ndarray, event: np.ndarray, summand: np.ndarray, step: Step, window: Window
 ) -> None:
     """Add one summand an element, in place, testing for range events."""
     if window.overflow is Overflow.SATURATE:

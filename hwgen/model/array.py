@@ -178,15 +178,20 @@ class ArrayModel:
             return self._drop(fronts)
         if a is None or b is None or not self._in_turn():
             return ""
+        when = self._timing
+        full = when.block_terms and len(self._block) % when.block_terms == when.block_terms - 1
+        if (a.last or b.last or full) and self._cycle < self._next_end:
+            return ""
         if a.last or b.last:
-            if self._credits < self._design.rows or self._cycle < self._next_end:
+            if self._credits < self._design.rows:
                 return ""
             if self._starts is not None and len(self._starts.loaded) < self._design.rows:
                 return ""
-            when = self._timing
             end = self._cycle + when.lane_wait(len(self._block) + 1)
             self._next_end = end + when.block_interval
             self._next_admission = end + when.lane_cycles + 1
+        elif full:
+            self._next_end = self._cycle + when.block_interval
         self._last_pair = self._cycle
         self._block.append((a, b))
         # A block of A and B of different lengths uses up its start values too.

@@ -29,6 +29,12 @@ What arithmetic.md leaves open is settled as follows; the array route and the ci
   where the output format has no infinity, and ``invalid`` too where that format then answers NaN; a
   finite result beyond such a format likewise.
 * ``out=raw`` cannot hold infinities or NaN: the register then reads zero and ``invalid`` is raised.
+* ``per=block``: the terms of a block fall into scale blocks of B, counted from its start; the last
+  one may be shorter. The elements' products of a scale block are summed exactly and multiplied by
+  the scales that come with its last term; those of its other terms are not looked at. That is the
+  summand, and all that is said of a product above holds for it. It is NaN if one of the elements'
+  products or one of these scales is NaN, or infinite products of both signs are among them;
+  infinite if one of them is infinite; then it adds nothing.
 * A start value is the last summand, in units of the register; it is never rounded and never out of
   range by itself, but the sum with it is judged like any other. Its status counts as the block's
   own: ``invalid`` makes the result NaN, ``overflow`` is a range event, ``inexact`` a dropped bit.
@@ -44,6 +50,8 @@ from functools import lru_cache
 from hwgen.errors import SpecError
 from hwgen.formats import Format
 from hwgen.formats.base import Encoding, Kind, Number
+from hwgen.formats.block import BlockScaled
+from hwgen.formats.scale import decode_scale
 from hwgen.spec.accumulator import Overflow, Rounding, Window
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.dither import Side, initial_state, lane_masks
@@ -100,6 +108,22 @@ def dot(
             f"a has {len(a_bits)} terms and b has {len(b_bits)}; a dot product needs equal lengths"
         )
     state = _State()
+    if datapath.block_terms:
+        _add_blocks(state, a_bits, b_bits, datapath)
+    else:
+        _add_products(state, a_bits, b_bits, datapath, lanes)
+    if start is not None:
+        _add_start(state, *start, datapath.window)
+    return _result(state, datapath)
+
+
+def _add_products(
+    state: _State,
+    a_bits: Sequence[int],
+    b_bits: Sequence[int],
+    datapath: Datapath,
+    lanes: tuple[int, int],
+) -> None:
     window = datapath.window
     random = [0] * len(a_bits)
     if window.rounding is Rounding.STOCHASTIC:
@@ -111,9 +135,6 @@ def dot(
     for a, b, word in zip(a_bits, b_bits, random, strict=True):
         numbers = _decode(datapath.a, int(a)), _decode(datapath.b, int(b))
         _add_product(state, *numbers, datapath, word)
-    if start is not None:
-        _add_start(state, *start, window)
-    return _result(state, datapath)
 
 
 @lru_cache(maxsize=1 << 10)
@@ -153,10 +174,68 @@ def _add_product(state: _State, a: Number, b: Number, datapath: Datapath, random
         return
     if _is_zero(a) or _is_zero(b):
         return
-    window = datapath.window
-    # Both the product and the window's bounds are integers in units of 2**quantum.
-    quantum = min(datapath.a.min_exponent + datapath.b.min_exponent, window.lsb)
+    quantum = _quantum(datapath)
     magnitude = a.significand * b.significand << (a.exponent + b.exponent - quantum)
+    _add_finite(state, negative, magnitude, datapath, random)
+
+
+def _add_blocks(
+    state: _State, a_bits: Sequence[int], b_bits: Sequence[int], datapath: Datapath
+) -> None:
+    for first in range(0, len(a_bits), datapath.block_terms):
+        part = slice(first, first + datapath.block_terms)
+        _add_block(state, a_bits[part], b_bits[part], datapath)
+
+
+def _add_block(
+    state: _State, a_bits: Sequence[int], b_bits: Sequence[int], datapath: Datapath
+) -> None:
+    """Add the summand of one scale block."""
+    total = Fraction(0)
+    infinities = set()
+    nan = False
+    for a, b in zip(a_bits, b_bits, strict=True):
+        x, y = _element(datapath.a, int(a)), _element(datapath.b, int(b))
+        if x.kind is Kind.FINITE and y.kind is Kind.FINITE:
+            total += x.fraction * y.fraction
+        elif Kind.NAN in (x.kind, y.kind) or _is_zero(x) or _is_zero(y):
+            nan = True
+        else:
+            infinities.add(x.sign != y.sign)
+    scales = [_scale(datapath.a, int(a_bits[-1])), _scale(datapath.b, int(b_bits[-1]))]
+    if nan or len(infinities) == 2 or Kind.NAN in [scale.kind for scale in scales]:
+        state.nan = True
+    elif infinities:  # elements with infinities have scales without a sign
+        state.plus_inf |= False in infinities
+        state.minus_inf |= True in infinities
+    else:
+        total *= scales[0].fraction * scales[1].fraction
+        magnitude = abs(total) / Fraction(2) ** _quantum(datapath)
+        assert magnitude.denominator == 1, magnitude
+        _add_finite(state, total < 0, int(magnitude), datapath, 0)
+
+
+def _element(fmt: Format, bits: int) -> Number:
+    assert isinstance(fmt, BlockScaled), fmt
+    return _decode(fmt.element, bits % (1 << fmt.element.width))
+
+
+def _scale(fmt: Format, bits: int) -> Number:
+    assert isinstance(fmt, BlockScaled), fmt
+    return decode_scale(fmt.scale, bits >> fmt.element.width)
+
+
+def _quantum(datapath: Datapath) -> int:
+    """Both summands and the window's bounds are integers in units of 2**quantum."""
+    return min(datapath.a.min_exponent + datapath.b.min_exponent, datapath.window.lsb)
+
+
+def _add_finite(
+    state: _State, negative: bool, magnitude: int, datapath: Datapath, random: int
+) -> None:
+    """Judge, round and add a magnitude in units of ``2**quantum``."""
+    window = datapath.window
+    quantum = _quantum(datapath)
     in_range = magnitude < 1 << (window.msb + 1 - quantum)
     rounded, dropped = _round_to_lsb(magnitude, window.lsb - quantum, window, random)
     state.dropped |= dropped

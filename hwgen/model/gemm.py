@@ -10,6 +10,7 @@ from hwgen.errors import FormatError, SpecError, UnsupportedError
 from hwgen.formats import Format
 from hwgen.model import exact, exact_float_sum
 from hwgen.model.accumulator import accumulate
+from hwgen.model.block_sum import block_sum
 from hwgen.model.float_sum import float_sum_gemm
 from hwgen.model.operands import Operand, exact_lane_scales, special_products
 from hwgen.model.random_words import random_words
@@ -185,6 +186,8 @@ def _numpy_engine(
     lanes: tuple[int, int],
     start: Start | None,
 ) -> _Pair:
+    if datapath.block_terms:
+        return _block_engine(a_bits, b_bits, datapath, start)
     a, b = Operand.unpack(a_bits, datapath.a), Operand.unpack(b_bits, datapath.b)
     if datapath.float_sum is not None:
         return float_sum_gemm(a, b, datapath)
@@ -206,9 +209,31 @@ def _numpy_engine(
     return c_bits, status
 
 
+def _block_engine(
+    a_bits: np.ndarray, b_bits: np.ndarray, datapath: Datapath, start: Start | None
+) -> _Pair:
+    """A summand a scale block; needs no lanes, since it is not rounded at random."""
+    rows, cols = a_bits.shape[0], b_bits.shape[1]
+    c_bits, status = empty_result(rows, cols, datapath)
+    side = _limb_side(datapath)
+    for top in range(0, rows, side):
+        tall = slice(top, top + side)
+        for left in range(0, cols, side):
+            wide = slice(left, left + side)
+            sums, specials = block_sum(a_bits[tall], b_bits[:, wide], datapath)
+            if start is not None:
+                sums, specials = start[tall, wide].add(sums, specials, datapath.window)
+            c_bits[tall, wide], status[tall, wide] = finish(sums, specials, datapath)
+    return c_bits, status
+
+
 def _tile_side(a: Operand, b: Operand, datapath: Datapath) -> int:
     if exact_lane_scales(a, b, datapath.window.lsb) is not None:
         return _LANE_SIDE
+    return _limb_side(datapath)
+
+
+def _limb_side(datapath: Datapath) -> int:
     return max(8, int((_LIMB_WORDS / (8 + datapath.window.width / 32)) ** 0.5))
 
 

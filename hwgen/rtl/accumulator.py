@@ -16,7 +16,7 @@ from hwgen.spec.accumulator import Overflow
 from hwgen.spec.alignment import Alignment
 from hwgen.spec.timing import SUM_LATENCY
 
-__all__ = ["WindowAccumulator"]
+__all__ = ["WindowAccumulator", "saturated"]
 
 
 class WindowAccumulator(wiring.Component):
@@ -146,7 +146,7 @@ class WindowAccumulator(wiring.Component):
         total = cast(wide if carry is None else wide[1:])
         left: Value = Const(0, 1)
         if top and spec.window.overflow is Overflow.SATURATE:
-            total, left = _saturated(m, total, counted)
+            total, left = saturated(m, total, counted)
         elif top:
             left = left_register(acc, counted)
         m.d.sync += acc.eq(total)
@@ -172,7 +172,7 @@ def _merged(fields: list[tuple[Value, Value]]) -> list[tuple[Value, Value]]:
     return merged
 
 
-def _saturated(m: Module, total: Value, width: int) -> tuple[Signal, Signal]:
+def saturated(m: Module, total: Value, width: int) -> tuple[Signal, Signal]:
     """Clamp the sum to the register's range; also returns whether it had to be."""
     left = Signal(name="sum_leaves")
     m.d.comb += left.eq(left_register(total, width))

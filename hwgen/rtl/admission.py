@@ -6,7 +6,7 @@ rows and the drain chains have finished with the block before.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -40,6 +40,8 @@ class Admission(wiring.Component):
         Credits at reset.
     lanes : int
         Interleaved sums of a processing element, see :class:`~hwgen.rtl.lane_order.LaneOrder`.
+    block_terms : int
+        Beats of a scale block, whose sum leaves the array by itself; 0 where blocks' sums do.
     starts : bool
         Blocks have start values, which a block's end waits for; with one lane only.
 
@@ -49,13 +51,16 @@ class Admission(wiring.Component):
     a_elements, b_elements : Out
         To the skew registers; with ``zeroed`` zeros where no pair is admitted, else anything.
     a_token : Out(rows lanes of 2)
-        Whether a pair is admitted, and whether the block ends here. An end without a pair is sent
-        in the first cycle after reset, to clear the array. With several lanes ends are what
-        :class:`~hwgen.rtl.float_accumulator.FloatAccumulator` wants to be told.
+        Whether a pair is admitted, and whether the block (with ``block_terms``: a scale block) ends
+        here. An end without a pair is sent in the first cycle after reset, to clear the array. With
+        several lanes ends are what :class:`~hwgen.rtl.float_accumulator.FloatAccumulator` wants to
+        be told.
     b_token : Out(cols lanes of 1)
         Whether a pair is admitted.
     block_end : Out(1)
         A block that makes results ends here; with several lanes: their sum is complete.
+    scale_block_end, scale_block_first : Out(1)
+        With ``block_terms``: a scale block ends here, and it is its block's first one.
     row_taken : In(1)
         A row has left the output buffer.
     start_ready : In(1)
@@ -87,8 +92,11 @@ class Admission(wiring.Component):
         lanes: int = 1,
         starts: bool = False,
         zeroed: bool = False,
+        block_terms: int = 0,
     ) -> None:
-        assert lanes == 1 or not starts
+        assert lanes == 1 or not (starts or block_terms)
+        assert block_interval > 1 or not block_terms
+        self._block_terms = block_terms
         self._zeroed = zeroed
         self._starts = starts
         self._rows = rows
@@ -109,6 +117,7 @@ class Admission(wiring.Component):
                 "protocol_error": Out(1),
             }
             | ({"start_ready": In(1), "start_end": Out(1)} if starts else {})
+            | ({"scale_block_end": Out(1), "scale_block_first": Out(1)} if block_terms else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -122,12 +131,16 @@ class Admission(wiring.Component):
         last = Signal()
         ready = Signal()
         complete = Signal()
-        may_end = self._may_end(m, complete)
+        may_end, may_leave = self._may_end(m, complete)
+        leaves, may_pass = ends, ~ends | may_end
+        if self._block_terms:
+            leaves = self._scale_block_ends(m, admitted, ends)
+            may_pass = may_pass & (~leaves | may_leave)
         m.d.comb += [
             paired.eq(self.a.valid & self.b.valid & (skip == _Skip.NOTHING) & ready),
             ends.eq(a.last | b.last),
             differ.eq(a.last ^ b.last),
-            admitted.eq(paired & (~ends | may_end)),
+            admitted.eq(paired & may_pass),
             self.a.ready.eq(admitted | (skip == _Skip.A)),
             self.b.ready.eq(admitted | (skip == _Skip.B)),
             self.a_token.eq(Cat(admitted, last).replicate(self._rows)),
@@ -141,7 +154,7 @@ class Admission(wiring.Component):
             m.d.sync += clearing.eq(0)
             m.d.comb += [
                 ready.eq(~clearing),
-                last.eq((admitted & ends) | clearing),
+                last.eq((admitted & leaves) | clearing),
                 complete.eq(last),
                 self.block_end.eq(admitted & ends & ~differ),
             ]
@@ -161,7 +174,13 @@ class Admission(wiring.Component):
 
         if self._starts:
             m.d.comb += self.start_end.eq(admitted & ends)
-        with m.If(admitted & differ):
+        self._skip_rest(m, skip, admitted & differ)
+        return m
+
+    def _skip_rest(self, m: Module, skip: Signal, differ: Value) -> None:
+        """Drop the rest of the longer one of two blocks whose lengths differ."""
+        a, b = self.a.payload, self.b.payload
+        with m.If(differ):
             m.d.sync += [
                 self.protocol_error.eq(1),
                 skip.eq(Mux(a.last, _Skip.B, _Skip.A)),
@@ -170,14 +189,33 @@ class Admission(wiring.Component):
             m.d.sync += skip.eq(_Skip.NOTHING)
         with m.If((skip == _Skip.B) & self.b.valid & b.last):
             m.d.sync += skip.eq(_Skip.NOTHING)
-        return m
 
-    def _may_end(self, m: Module, complete: Signal) -> Signal:
+    def _scale_block_ends(self, m: Module, admitted: Signal, ends: Signal) -> Signal:
+        """Whether a scale block ends with the pair at the front: it is full, or its block ends."""
+        full = Signal(init=self._block_terms == 1)
+        leaves = Signal()
+        if self._block_terms > 1:
+            left = Signal(range(self._block_terms), init=self._block_terms - 1)
+            m.d.comb += full.eq(left == 0)
+            with m.If(admitted):
+                m.d.sync += left.eq(Mux(leaves, self._block_terms - 1, left - 1))
+        first = Signal(init=1)
+        with m.If(self.scale_block_end):
+            m.d.sync += first.eq(ends)
+        m.d.comb += [
+            leaves.eq(ends | full),
+            self.scale_block_end.eq(admitted & leaves),
+            self.scale_block_first.eq(first),
+        ]
+        return leaves
+
+    def _may_end(self, m: Module, complete: Signal) -> tuple[Signal, Signal]:
         """Whether a block's end may enter now: credits for its rows, and the drain chains free.
 
-        Where blocks have start values, those too must be there.
+        Where blocks have start values, those too must be there. The second answer is whether the
+        drain chains are free.
 
-        Decided a cycle ahead, so that the answer is a register.
+        Decided a cycle ahead, so that the answers are registers.
         """
         credits = Signal(range(self._buffer_rows + 1), init=self._buffer_rows)
         available = Signal(range(self._buffer_rows + 2))
@@ -206,4 +244,7 @@ class Admission(wiring.Component):
         may_end = Signal()
         enough = free & (available >= needed)
         m.d.sync += may_end.eq(enough & self.start_ready if self._starts else enough)
-        return may_end
+        may_leave = Signal()
+        if self._block_terms:
+            m.d.sync += may_leave.eq(free)
+        return may_end, may_leave

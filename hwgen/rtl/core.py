@@ -5,14 +5,18 @@ from __future__ import annotations
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hwgen.formats.block import BlockScaled
+from hwgen.formats.scale import SCALE_BITS
 from hwgen.rtl.admission import A_TOKEN_BITS, B_TOKEN_BITS, Admission
+from hwgen.rtl.block_edge import BlockEdge, BlockEdges
 from hwgen.rtl.dither import RandomWords
 from hwgen.rtl.drain import ColumnBuffers, OutputControl, RowTokens, token_layout
-from hwgen.rtl.lanes import Lanes, Skew
+from hwgen.rtl.lanes import Delay, Lanes, Skew
 from hwgen.rtl.mesh import Mesh
 from hwgen.rtl.records import operand_layout, partial_layout
 from hwgen.rtl.round import STATUS_BITS, rounder_class
 from hwgen.rtl.rounders import SharedRounders
+from hwgen.rtl.scale_blocks import ScaleBlockTokens, Scales, ScaleSplit, sum_token_layout
 from hwgen.rtl.start import StartColumns, StartControl, StartTokens
 from hwgen.rtl.start_adder import start_layout
 from hwgen.rtl.streams import InputBuffer
@@ -70,7 +74,7 @@ class Core(Structural):
     def __init__(self, design: Design) -> None:
         self._design = design
         path = design.datapath
-        self._alignment = align(path)
+        self._alignment = align(path.elements)
         self._bits = {
             "a": design.rows * path.a.width,
             "b": design.cols * path.b.width,
@@ -111,6 +115,8 @@ class Core(Structural):
         """From the input streams to the output stream."""
         structure = Structure()
         admission = self._inputs(structure)
+        if self._design.datapath.block_terms:
+            admission = admission | self._scales(structure, admission)
         mesh = self._edges(structure, admission)
         if self._design.starts:
             self._starts(structure)
@@ -168,10 +174,61 @@ class Core(Structural):
         )
         # Integers have no flag for a bubble: zeros say it, for nothing beside the buffers' choice.
         zeroed = self._alignment.a.twos_complement
-        if design.starts or zeroed:
+        terms = when.block_terms
+        if terms:
+            ports |= {
+                name: structure.wire(name, 1) for name in ("scale_block_end", "scale_block_first")
+            }
+        if design.starts or zeroed or terms:
             arguments += (design.starts, zeroed)
+        if terms:
+            arguments += (terms,)
         structure.parts["admission"] = (Part(Admission, arguments), ports)
         return ports
+
+    def _scales(self, structure: Structure, admission: dict[str, Net]) -> dict[str, Net]:
+        """Part scales from elements and keep them; returns the bare elements."""
+        design, when = self._design, self.timing
+        bare: dict[str, Net] = {}
+        scales: dict[str, Net] = {}
+        for side, lanes in (("a", design.rows), ("b", design.cols)):
+            fmt = getattr(design.datapath, side)
+            assert isinstance(fmt, BlockScaled), fmt
+            bare[f"{side}_elements"] = structure.wire(f"{side}_bare", lanes * fmt.element.width)
+            scales[f"{side}_beat"] = structure.wire(f"{side}_scale_beat", lanes * SCALE_BITS)
+            structure.parts[f"{side}_split"] = (
+                Part(Lanes, (lanes, Part(ScaleSplit, (fmt, side)))),
+                {
+                    "bits": admission[f"{side}_elements"],
+                    "element": bare[f"{side}_elements"],
+                    "scale": scales[f"{side}_beat"],
+                },
+            )
+        end, first = (structure.net(f"scale_block_{name}") for name in ("end", "first"))
+        kept = {
+            "a": structure.wire("a_scale", SCALE_BITS),
+            "b": structure.wire("b_scale", SCALE_BITS * design.cols),
+        }
+        structure.parts["scales"] = (
+            Part(Scales, (design.rows, design.cols)),
+            {"ends": end} | scales | kept,
+        )
+        # A scale block's row 0 leaves column 0 so many cycles after its end.
+        latency = when.unpack + OPERAND_LATENCY + when.summand + SUM_LATENCY
+        kept["b"] = self._skew(structure, "b_scale", kept["b"], design.cols)
+        for side, net in kept.items():
+            late = structure.wire(f"{side}_scale_late", net.stop)
+            part = Part(Delay, (net.stop, latency - 1))
+            structure.parts[f"{side}_scale_delay"] = (part, {"d": net, "q": late})
+        structure.parts["scale_block_tokens"] = (
+            Part(ScaleBlockTokens, (design.rows, latency)),
+            {
+                "ends": end,
+                "first": first,
+                "token": structure.wire("sum_token", sum_token_layout(design.rows).size),
+            },
+        )
+        return bare
 
     def _edges(self, structure: Structure, admission: dict[str, Net]) -> dict[str, Net]:
         """Skew registers and unpackers; returns the mesh's input wires."""
@@ -189,7 +246,7 @@ class Core(Structural):
             wires[f"{side}_in"] = operands
             if side == TOKEN_SIDE:
                 ports["last"] = wires["last_in"] = structure.wire("last_operands", lanes)
-            lane = Part(Unpacker, (path, side))
+            lane = Part(Unpacker, (path.elements, side))
             structure.parts[f"{side}_unpack"] = (Part(Lanes, (lanes, lane)), ports)
         return wires
 
@@ -274,6 +331,17 @@ class Core(Structural):
         }
         take = structure.wire("take", 1)
         path = design.datapath
+        if path.block_terms:
+            edge = BlockEdges if design.cols > 1 else BlockEdge
+            ports |= {name: structure.net(f"{name}_late") for name in ("a_scale", "b_scale")} | {
+                "token": structure.net("sum_token"),
+                "token_out": structure.wire(
+                    "sum_token_leaving", sum_token_layout(design.rows).size
+                ),
+                "a_scale_out": structure.wire("a_scale_leaving", SCALE_BITS),
+            }
+            structure.parts["edges"] = (Part(edge, (path, design.rows, design.cols)), ports)
+            return
         starts: tuple[bool, ...] = ()
         if design.starts:
             starts = (True,)
@@ -289,7 +357,8 @@ class Core(Structural):
         """Write tokens, column buffers, and the result stream."""
         design, when = self._design, self.timing
         depth = when.buffer_rows
-        latency = when.unpack + OPERAND_LATENCY + when.summand + SUM_LATENCY + when.rounding
+        latency = when.unpack + OPERAND_LATENCY + when.summand + SUM_LATENCY
+        latency += when.scaling + when.rounding
         first_result = STREAM_LATENCY + latency + design.cols - 1 + BUFFER_LATENCY
         assert first_result + when.lane_cycles == when.first_result
         token_bits = token_layout(depth).size

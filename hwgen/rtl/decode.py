@@ -6,6 +6,8 @@ added), ``sign`` and, where the format has such patterns, ``nan`` and ``special`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from hwgen.formats import Format
@@ -15,7 +17,7 @@ from hwgen.formats.ieee import Float, Specials
 from hwgen.formats.posit import Posit
 from hwgen.formats.scale import SCALE_FLOAT, Scale
 
-__all__ = ["decode", "posit_completed"]
+__all__ = ["decode", "decode_scales", "multiplied", "posit_completed"]
 
 
 def decode(m: Module, fmt: Format, bits: Value, offset: int) -> dict[str, Value]:
@@ -81,13 +83,7 @@ def _block_fields(m: Module, fmt: BlockScaled, bits: Value, offset: int) -> dict
         scale = _float_fields(m, SCALE_FLOAT, scale_bits, 0)
         sign = element["sign"] ^ scale["sign"]
         scale_exponent, scale_nan = scale["exponent"], scale["nan"]
-        # The element's significand has few bits: additions, and no multiplier that synthesis takes.
-        m.d.comb += significand.eq(
-            sum(
-                Mux(bit, scale["significand"] << place, 0)
-                for place, bit in enumerate(element["significand"])
-            )
-        )
+        m.d.comb += significand.eq(multiplied(element["significand"], scale["significand"]))
     m.d.comb += nan.eq(element.get("nan", none) | scale_nan)
     return {
         "significand": significand,
@@ -95,6 +91,38 @@ def _block_fields(m: Module, fmt: BlockScaled, bits: Value, offset: int) -> dict
         "sign": sign,
         "nan": nan,
         "special": element.get("special", none) | nan,
+    }
+
+
+def multiplied(few: Value, other: Value) -> Value:
+    """Product by a factor of few bits: additions, and no multiplier that synthesis takes."""
+    return sum(Mux(bit, other << place, 0) for place, bit in enumerate(few))
+
+
+def decode_scales(
+    m: Module, scales: Sequence[tuple[Scale, Value]], offset: int
+) -> dict[str, Value]:
+    """Return the fields of the product of two scales, but for its significand.
+
+    Its factors are ``factor_0`` ..., as many as scales have significands.
+    """
+    factors: dict[str, Value] = {}
+    exponent: Value = Const(offset)
+    sign: Value = Const(0, 1)
+    nan: Value = Const(0, 1)
+    for scale, bits in scales:
+        if scale is Scale.E8M0:
+            exponent, nan = exponent + bits, nan | bits.all()
+            continue
+        fields = _float_fields(m, SCALE_FLOAT, bits, 0)
+        exponent, nan = exponent + fields["exponent"], nan | fields["nan"]
+        sign = sign ^ fields["sign"]
+        factors[f"factor_{len(factors)}"] = fields["significand"]
+    return factors | {
+        "exponent": exponent,
+        "sign": sign,
+        "nan": nan,
+        "special": nan,
     }
 
 

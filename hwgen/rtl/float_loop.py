@@ -6,11 +6,12 @@ is a state of every cut between two steps that comes out as +0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data
 
+from hwgen.rtl.logic import first_set
 from hwgen.spec.float_sum import GROUP, FloatAlignment
 
 __all__ = ["LOOP_STEPS", "Fields", "rounded"]
@@ -137,7 +138,7 @@ def _count(m: Module, spec: FloatAlignment, place: int, fields: Fields) -> Field
         for index, group in enumerate(_groups(wide))
     ]
     count = Signal(spec.left_places - 2, name="groups")
-    m.d.comb += count.eq(_first(stops))
+    m.d.comb += count.eq(first_set(stops))
     return fields | {"field": wide, "groups": count}
 
 
@@ -161,7 +162,7 @@ def _fine(m: Module, spec: FloatAlignment, place: int, fields: Fields) -> Fields
     m.d.comb += at_limit.eq(exponent[2:] == groups)
     stops = [top[-1 - index] | (at_limit & (exponent[:2] == index)) for index in range(GROUP)]
     count = Signal(2, name="places")
-    m.d.comb += count.eq(_first(stops))
+    m.d.comb += count.eq(first_set(stops))
     for index in (1, 0):
         moved = Signal(len(field), name=f"left_{1 << index}")
         amount = 1 << index
@@ -177,20 +178,6 @@ def _fine(m: Module, spec: FloatAlignment, place: int, fields: Fields) -> Fields
 def _groups(word: Value) -> list[Value]:
     """Groups of bits, the one on top first."""
     return [word[start : start + GROUP] for start in reversed(range(0, len(word), GROUP))]
-
-
-def _first(flags: Sequence[Value]) -> Value:
-    """Index of the first flag that is set, as a tree of halves; the last one if none is."""
-    return _first_and_any(flags)[0]
-
-
-def _first_and_any(flags: Sequence[Value]) -> tuple[Value, Value]:
-    if len(flags) == 1:
-        return Const(0, 0), flags[0]
-    half = 1 << (len(flags) - 1).bit_length() - 1
-    low, low_any = _first_and_any(flags[:half])
-    high, high_any = _first_and_any(flags[half:])
-    return Cat(Mux(low_any, low, high)[: len(low)], ~low_any), low_any | high_any
 
 
 def _round(m: Module, spec: FloatAlignment, place: int, fields: Fields) -> Fields:

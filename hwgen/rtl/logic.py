@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from amaranth.hdl import Cat, Const, Value
+from amaranth.hdl import Cat, Const, Mux, Value
 
-__all__ = ["any_of", "at_least", "in_range"]
+__all__ = ["any_of", "at_least", "first_set", "in_range"]
 
 
 def at_least(value: Value, bound: int) -> Value:
@@ -43,3 +43,17 @@ def any_of(values: Iterable[Value]) -> Value:
     """Whether any of some flags is set; no flags, no."""
     values = list(values)
     return Cat(values).any() if values else Const(0, 1)
+
+
+def first_set(flags: Sequence[Value]) -> Value:
+    """Index of the first flag that is set, as a tree of halves; the last one if none is."""
+    return _first_and_any(flags)[0]
+
+
+def _first_and_any(flags: Sequence[Value]) -> tuple[Value, Value]:
+    if len(flags) == 1:
+        return Const(0, 0), flags[0]
+    half = 1 << (len(flags) - 1).bit_length() - 1
+    low, low_any = _first_and_any(flags[:half])
+    high, high_any = _first_and_any(flags[half:])
+    return Cat(Mux(low_any, low, high)[: len(low)], ~low_any), low_any | high_any

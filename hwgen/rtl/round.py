@@ -113,7 +113,8 @@ class FloatRounder(NormalisingRounder):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fields = self._normalised(m)
+        # The leading one, the fraction and a guard bit.
+        fields = self._normalised(m, kept=self._datapath.out.fraction_bits + 2)
         fields = register_fields(m, self._round(m, fields), name="rounded")
         self._select(m, fields)
         assert self.latency == self.whole_latency + 1 + len(normalise(self._datapath).digits) + 1
@@ -133,7 +134,7 @@ class FloatRounder(NormalisingRounder):
         guard = field[-2 - out.fraction_bits]
         rest = field[: -2 - out.fraction_bits]
         sticky = Signal()
-        m.d.comb += sticky.eq((rest ^ sign.replicate(len(rest))).any())
+        m.d.comb += sticky.eq(fields.pop("sticky") | (rest ^ sign.replicate(len(rest))).any())
         tie = Mux(sign, guard | fraction[0], guard & fraction[0])
         # Without a leading one on top the number is subnormal or zero: exponent field 0.
         exponent = Signal(range(spec.top_field + 1), name="exponent_field")

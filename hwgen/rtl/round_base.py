@@ -127,10 +127,20 @@ class NormalisingRounder(Rounder):
     The field of a negative register holds its one's complement and reads ``field.111...``.
     """
 
-    def _normalised(self, m: Module) -> dict[str, Value]:
+    def _normalised(self, m: Module, kept: int) -> dict[str, Value]:
         """Take the register and shift it, one digit of the distance a stage.
 
-        Returns ``field``, its ``sign``, the ``distance`` it has moved up by, and the flags.
+        Parameters
+        ----------
+        m : Module
+        kept : int
+            Bits at the field's top of which the result is made.
+
+        Returns
+        -------
+        dict of str to Value
+            ``field``, those bits and some below, and whether further down is anything but copies of
+            the sign, ``sticky``; the ``sign``, the ``distance`` moved up by, and the flags.
         """
         spec = normalise(self._datapath)
         window = self._datapath.window
@@ -146,10 +156,17 @@ class NormalisingRounder(Rounder):
             "field": Cat(sign.replicate(spec.pad_low), magnitude, Const(0, pad_high)),
             "distance": Const(0, max(1, spec.max_shift.bit_length())),
             "below_bound": Const(0, 1),
+            "sticky": Const(0, 1),
         }
         fields = register_fields(m, fields, name="taken")
         for stage, (place, size) in enumerate(spec.digits):
+            # What lies too low to come up among the kept bits ends here, judged beside the shift.
+            low = max(0, len(fields["field"]) - kept - ((1 << (place + size)) - 1))
+            rest = fields["field"][:low]
+            if low:
+                fields["sticky"] |= (rest ^ fields["sign"].replicate(low)).any()
             self._move(m, fields, place, size)
+            fields["field"] = fields["field"][low:]
             fields = register_fields(m, fields, name=f"moved_{stage}")
         fields.pop("below_bound")
         return fields

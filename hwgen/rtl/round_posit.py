@@ -27,7 +27,8 @@ class PositRounder(NormalisingRounder):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fields = self._normalised(m)
+        # The leading one, and the fraction with its guard bit.
+        fields = self._normalised(m, kept=1 + posit_fraction_bits(self._datapath.out))
         fields = register_fields(m, self._place(m, fields), name="placed")
         fields = register_fields(m, self._shift(m, fields), name="shifted")
         fields = register_fields(m, self._round(m, fields), name="rounded")
@@ -55,6 +56,7 @@ class PositRounder(NormalisingRounder):
         fraction_bits = posit_fraction_bits(out)
         fraction = field[len(field) - 1 - fraction_bits : -1]
         rest = field[: len(field) - 1 - fraction_bits]
+        below_field = fields["sticky"]
         longest = out.width - 2
         above, below, at_top = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -67,11 +69,11 @@ class PositRounder(NormalisingRounder):
         with m.If(above | below):
             m.d.comb += amount.eq(longest)
         # At the longest regime stands the largest posit alone, without exponent or fraction.
-        more = sign | exponent.any() | fraction.any() | rest.any()
+        more = sign | exponent.any() | fraction.any() | rest.any() | below_field
         return fields | {
             "string": Cat(fraction, exponent, below_one, ~below_one),
             "amount": amount,
-            "sticky": (rest ^ sign.replicate(len(rest))).any() | below,
+            "sticky": (rest ^ sign.replicate(len(rest))).any() | below_field | below,
             "beyond": field[-1] & (above | (at_top & more)),
             "zero": ~field[-1],
         }

@@ -14,13 +14,15 @@ from hwgen.formats import Format
 from hwgen.formats.posit import Posit
 from hwgen.rtl.admission import A_TOKEN_BITS, B_TOKEN_BITS
 from hwgen.rtl.decode import decode, posit_completed
+from hwgen.rtl.logic import first_set
 from hwgen.rtl.records import operand_layout, pack, register_fields
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.float_sum import FloatAlignment
+from hwgen.spec.operands import Operand
 from hwgen.spec.timing import unpack_stages
 
-__all__ = ["TOKEN_SIDE", "Unpacker"]
+__all__ = ["TOKEN_SIDE", "Unpacker", "completed", "normalised"]
 
 TOKEN_SIDE = "a"  # the operand that the end-of-block token travels with
 
@@ -104,9 +106,9 @@ class Unpacker(wiring.Component):
         if isinstance(self._format, Posit):
             fields = posit_completed(m, self._format, fields, self._offset)
         elif self._operand.normalised:
-            fields = self._normalised(m, fields)
+            fields = normalised(m, self._operand, fields)
         if not self._operand.twos_complement:
-            fields = self._completed(m, fields)
+            fields = completed(m, self._operand, fields)
         if self._operand.twos_complement:
             m.d.comb += self.operand.eq(pack(self._layout, fields | passing))
         else:
@@ -124,42 +126,42 @@ class Unpacker(wiring.Component):
         m.d.comb += value.eq(self.bits)
         return {"value": value}
 
-    def _normalised(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
-        """Move the leading one to the top; the exponent's origin lies that much lower."""
-        bits = self._operand.precision
-        significand = fields["significand"]
-        leading = Signal(range(bits))
-        for position in range(bits):
-            with m.If(significand[position]):
-                m.d.comb += leading.eq(position)
-        moved = Signal(bits)
-        m.d.comb += moved.eq(significand << (bits - 1 - leading)[: len(leading)])
-        exponent = fields["exponent"] + leading
-        return fields | {"significand": moved, "exponent": exponent}
 
-    def _completed(self, m: Module, fields: dict[str, Value]) -> dict[str, Value]:
-        """Split the exponent into steps, and add what the array wants to know besides."""
-        operand = self._operand
-        significand = fields["significand"]
-        # Infinities have no significand either; NaN is zero and special at once.
-        zero = Signal()
-        infinite = fields["special"] & ~fields["nan"] if "special" in fields else Const(0, 1)
-        m.d.comb += zero.eq((significand == 0) & ~infinite)
-        trailing = Signal(range(operand.precision))
-        for position in reversed(range(operand.precision)):
-            with m.If(significand[position]):
-                m.d.comb += trailing.eq(position)
-        if operand.max_exponent == 0 or operand.step == 1:
-            return fields | {"zero": zero, "trailing": trailing}
-        exponent = Signal(fields["exponent"].shape(), name="exponent_in_places")
-        m.d.comb += exponent.eq(fields["exponent"])
-        places = operand.step.bit_length() - 1
-        rest = exponent[:places]
-        moved = Signal(operand.significand_bits, name="significand_moved")
-        m.d.comb += moved.eq(significand << rest)
-        return fields | {
-            "significand": moved,
-            "exponent": exponent >> places,
-            "zero": zero,
-            "trailing": trailing + rest,
-        }
+def normalised(m: Module, operand: Operand, fields: dict[str, Value]) -> dict[str, Value]:
+    """Move the leading one to the top; the exponent's origin lies that much lower."""
+    bits = operand.precision
+    significand = fields["significand"]
+    above, leading = Signal(range(bits), name="zeros_above"), Signal(range(bits))
+    moved = Signal(bits)
+    m.d.comb += [
+        above.eq(first_set([significand[-1 - place] for place in range(bits)])),
+        leading.eq(bits - 1 - above),
+        moved.eq(significand << above),
+    ]
+    exponent = fields["exponent"] + leading
+    return fields | {"significand": moved, "exponent": exponent}
+
+
+def completed(m: Module, operand: Operand, fields: dict[str, Value]) -> dict[str, Value]:
+    """Split the exponent into steps, and add what the array wants to know besides."""
+    significand = fields["significand"]
+    # Infinities have no significand either; NaN is zero and special at once.
+    zero = Signal()
+    infinite = fields["special"] & ~fields["nan"] if "special" in fields else Const(0, 1)
+    m.d.comb += zero.eq((significand == 0) & ~infinite)
+    trailing = Signal(range(operand.precision))
+    m.d.comb += trailing.eq(first_set([significand[place] for place in range(operand.precision)]))
+    if operand.max_exponent == 0 or operand.step == 1:
+        return fields | {"zero": zero, "trailing": trailing}
+    exponent = Signal(fields["exponent"].shape(), name="exponent_in_places")
+    m.d.comb += exponent.eq(fields["exponent"])
+    places = operand.step.bit_length() - 1
+    rest = exponent[:places]
+    moved = Signal(operand.significand_bits, name="significand_moved")
+    m.d.comb += moved.eq(significand << rest)
+    return fields | {
+        "significand": moved,
+        "exponent": exponent >> places,
+        "zero": zero,
+        "trailing": trailing + rest,
+    }

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from hwgen.errors import SpecError
 from hwgen.formats import Format, parse_format
+from hwgen.formats.block import BlockScaled
 from hwgen.formats.ieee import Float, FloatOverflow, Specials
 from hwgen.formats.integer import Integer
 from hwgen.formats.posit import STANDARD_EXPONENT_BITS, Posit
@@ -24,6 +25,7 @@ __all__ = [
     "FloatSum",
     "IntegerSum",
     "Overflow",
+    "Per",
     "Rounding",
     "Window",
     "parse_accumulator",
@@ -47,6 +49,13 @@ class Overflow(enum.Enum):
     NAN = "nan"
     SATURATE = "saturate"
     WRAP = "wrap"
+
+
+class Per(enum.Enum):
+    """What a summand of a window is: one product, or the exact sum of a scale block's products."""
+
+    PRODUCT = "product"
+    BLOCK = "block"
 
 
 class Rounding(enum.Enum):
@@ -74,6 +83,9 @@ class Window:
         Treatment of product bits below ``lsb``.
     overflow : Overflow
         Treatment of range events.
+    per : Per
+        What is scaled, judged, rounded and added at once: a product, or the exact sum of the
+        products of a scale block (block-scaled operands only).
     seed : int
         Start of the random numbers of stochastic rounding, 1 to 2**32 - 1; 0 in other modes.
     random_bits : int
@@ -90,6 +102,7 @@ class Window:
     ovf: int = 1
     rounding: Rounding = Rounding.ZERO
     overflow: Overflow = Overflow.NAN
+    per: Per = Per.PRODUCT
     seed: int = 0
     random_bits: int = 0
 
@@ -111,6 +124,11 @@ class Window:
                 f" allowed is 2 to {MAX_WIDTH}"
             )
         random = self.rounding is Rounding.STOCHASTIC
+        if random and self.per is Per.BLOCK:
+            raise SpecError(
+                "window has round=stochastic with per=block; random numbers belong to products, so"
+                " choose round=zero, even or odd, or leave per=block out"
+            )
         for name, value, most in (
             ("seed", self.seed, MAX_SEED),
             ("bits", self.random_bits, MAX_RANDOM_BITS),
@@ -134,7 +152,27 @@ class Window:
         return self.msb - self.lsb + 1
 
     def resolve(self, a: Format, b: Format) -> Window:
-        """Return the window to build for operands of formats ``a`` and ``b``: itself."""
+        """Return the window to build for operands of formats ``a`` and ``b``: itself.
+
+        Raises
+        ------
+        SpecError
+            If summands are the sums of scale blocks, and the operands have none of equal length.
+        """
+        if self.per is Per.PRODUCT:
+            return self
+        for operand, fmt in (("a", a), ("b", b)):
+            if not isinstance(fmt, BlockScaled):
+                raise SpecError(
+                    f"acc={self} adds a scale block at a time but {operand} is {fmt.name}, which"
+                    " has no blocks; use mxfp8, mxfp6, mxfp4, mxint8 or nvfp4, or leave per=block"
+                    " out"
+                )
+        if a.block != b.block:
+            raise SpecError(
+                f"acc={self} adds a scale block at a time but a has blocks of {a.block} and b of"
+                f" {b.block}; they must be equal (:block=N), or leave per=block out"
+            )
         return self
 
     def __str__(self) -> str:
@@ -145,6 +183,8 @@ class Window:
             text += f",seed={self.seed},bits={self.random_bits}"
         if self.overflow is not Overflow.NAN:
             text += f",overflow={self.overflow.value}"
+        if self.per is not Per.PRODUCT:
+            text += f",per={self.per.value}"
         return text
 
 
@@ -311,7 +351,7 @@ def _integer(words: Words, key: str, default: int, **limits: int) -> int:
 
 
 def _parse_window(words: Words) -> Window:
-    options = _options(words, ("msb", "lsb", "ovf", "round", "overflow", "seed", "bits"))
+    options = _options(words, ("msb", "lsb", "ovf", "round", "overflow", "per", "seed", "bits"))
     for key in ("msb", "lsb"):
         if key not in options:
             raise SpecError(f"{words.text!r} lacks {key}; write {_USAGE['window']}")
@@ -328,6 +368,7 @@ def _parse_window(words: Words) -> Window:
         seed=_integer(words, "seed", DEFAULT_SEED if random else 0, digits=len(str(MAX_SEED))),
         random_bits=_integer(words, "bits", DEFAULT_RANDOM_BITS if random else 0),
         overflow=_choice(words, "overflow", Overflow, Overflow.NAN),
+        per=_choice(words, "per", Per, Per.PRODUCT),
     )
 
 
@@ -359,7 +400,7 @@ def _parse_float_sum(words: Words) -> FloatSum:
 _USAGE = {
     "window": (
         "window:msb=M,lsb=L[,ovf=V][,round=zero|even|odd|stochastic][,overflow=nan|saturate|wrap]"
-        "[,seed=S,bits=R (stochastic)]"
+        "[,per=product|block][,seed=S,bits=R (stochastic)]"
     ),
     "exact": "exact[:terms=K]",
     "int": "int:N[,overflow=wrap|saturate]",

@@ -19,9 +19,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from hwgen.formats import Format
+from hwgen.formats.block import BlockScaled
 from hwgen.formats.fixed import FixedPoint
 from hwgen.formats.posit import Posit
 from hwgen.spec.accumulator import Overflow, Rounding, Window
+from hwgen.spec.block_sum import scale_operand, sum_operand
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.float_sum import FloatAlignment, align_float
 from hwgen.spec.operands import Operand, float_operand, integer_operand, normalised
@@ -225,12 +227,17 @@ class Alignment:
 
 
 def align(datapath: Datapath) -> Alignment | FloatAlignment:
-    """Derive the constants of a datapath's multiply and align steps."""
+    """Derive the constants of a datapath's multiply and align steps.
+
+    Where sums of scale blocks are summands, these are the steps at the array's edge: operand a is
+    such a sum, b the product of its scales. The processing elements' own are those of
+    ``datapath.elements``.
+    """
     if datapath.float_sum is not None:
         return align_float(datapath)
     if datapath.integer_operands:
         return _align_fixed(datapath)
-    a, b = float_operand(datapath.a), float_operand(datapath.b)
+    a, b = _operands(datapath)
     while True:
         alignment = _placed(a, b, datapath)
         wanted = _must_normalise(alignment)
@@ -241,6 +248,16 @@ def align(datapath: Datapath) -> Alignment | FloatAlignment:
             normalised(operand) if missing else operand
             for operand, missing in zip((a, b), wanted, strict=True)
         )
+
+
+def _operands(datapath: Datapath) -> tuple[Operand, Operand]:
+    a, b = datapath.a, datapath.b
+    if not datapath.block_terms:
+        return float_operand(a), float_operand(b)
+    assert isinstance(a, BlockScaled), a
+    assert isinstance(b, BlockScaled), b
+    window = datapath.elements.window
+    return sum_operand(a, b, window), scale_operand(a, b, window)
 
 
 def _placed(a: Operand, b: Operand, datapath: Datapath) -> Alignment:

@@ -6,10 +6,18 @@ from dataclasses import dataclass, field
 
 from hwgen.errors import SpecError
 from hwgen.formats import Format, parse_format
+from hwgen.formats.block import BlockScaled
 from hwgen.formats.fixed import FixedPoint
 from hwgen.formats.ieee import Float
 from hwgen.formats.posit import Posit
-from hwgen.spec.accumulator import Accumulator, FloatSum, Window, parse_accumulator
+from hwgen.spec.accumulator import (
+    Accumulator,
+    Exact,
+    FloatSum,
+    Per,
+    Window,
+    parse_accumulator,
+)
 from hwgen.spec.pipeline import FAMILIES, Pipeline
 
 __all__ = ["RAW", "Datapath"]
@@ -84,14 +92,15 @@ class Datapath:
         operand_a = parse_format(a)
         operand_b = operand_a if b is None else parse_format(b)
         accumulator = parse_accumulator(acc)
+        register = accumulator.resolve(operand_a, operand_b)
         if out is None:
-            out = _natural_output(operand_a, operand_b, accumulator.resolve(operand_a, operand_b))
+            out = _natural_output(operand_a, operand_b, register)
         return cls(
             a=operand_a,
             b=operand_b,
             acc=accumulator,
             out=None if out == RAW else parse_format(out),
-            pipeline=_pipeline(target, freq),
+            pipeline=_pipeline(target, freq, operand_a, operand_b, register),
         )
 
     @property
@@ -106,12 +115,40 @@ class Datapath:
         return self.register
 
     @property
+    def block_terms(self) -> int:
+        """Terms of a scale block, whose exact sum is one summand; 0 where products are summands."""
+        if self.float_sum is not None or self.window.per is Per.PRODUCT:
+            return 0
+        assert isinstance(self.a, BlockScaled), self.a
+        return self.a.block
+
+    @property
+    def elements(self) -> Datapath:
+        """What the processing elements compute.
+
+        Where the sums of scale blocks are summands: the exact sum of a block's bare elements.
+        """
+        if not self.block_terms:
+            return self
+        assert isinstance(self.a, BlockScaled), self.a
+        assert isinstance(self.b, BlockScaled), self.b
+        return Datapath(
+            a=self.a.element,
+            b=self.b.element,
+            acc=Exact(terms=self.block_terms),
+            out=None,
+            pipeline=self.pipeline,
+        )
+
+    @property
     def register_text(self) -> str:
         """The register in words."""
         unit = self.float_sum
         if unit is None:
             window = self.window
-            return f"{window.width} bits: msb {window.msb}, lsb {window.lsb}, ovf {window.ovf}"
+            per = f", a summand per block of {self.block_terms}" if self.block_terms else ""
+            bits = f"{window.width} bits: msb {window.msb}, lsb {window.lsb}, ovf {window.ovf}"
+            return bits + per
         rounding = "sum" if unit.fused else "product and sum"
         lanes = f", {unit.lanes} interleaved sums" if unit.lanes > 1 else ""
         return f"{unit.format.name}, {rounding} rounded at every step{lanes}"
@@ -148,9 +185,17 @@ class Datapath:
         return f"a={self.a.name} b={self.b.name} acc={self.acc} out={self.out_name}"
 
 
-def _pipeline(target: str | None, freq: float | None) -> Pipeline:
+def _pipeline(
+    target: str | None, freq: float | None, a: Format, b: Format, register: Window | FloatSum
+) -> Pipeline:
     if target is not None:
-        return Pipeline.of(target, freq)
+        return Pipeline.of(
+            target,
+            freq,
+            pattern_bits=max(a.width, b.width),
+            precision=max(a.precision, b.precision),
+            window_bits=register.width if isinstance(register, Window) else register.format.width,
+        )
     if freq is not None:
         raise SpecError(
             f"freq={freq:g} needs a target, whose delays it is held against;"

@@ -80,6 +80,11 @@ class Design:
                 f"start = {self.start} loads a raw register and acc is {self.datapath.acc}, which"
                 " has none to load; use window: or exact:, or leave start out and add C outside"
             )
+        if self.starts and self.datapath.block_terms:
+            raise SpecError(
+                f"start = {self.start} goes with per=product only; leave per=block out, or start"
+                " out and add C outside"
+            )
 
     @property
     def starts(self) -> bool:
@@ -173,7 +178,7 @@ class Design:
 
 def _register_name(path: Datapath) -> str:
     if path.float_sum is None:
-        return f"w{path.window.width}"
+        return f"w{path.window.width}" + ("_per_block" if path.block_terms else "")
     return str(path.float_sum).replace("lanes=", "l")
 
 

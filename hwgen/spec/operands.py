@@ -11,7 +11,7 @@ from hwgen.formats.ieee import Float
 from hwgen.formats.posit import Posit
 from hwgen.formats.scale import POWER_BIAS, POWER_NAN, SCALE_FLOAT, Scale
 
-__all__ = ["Operand", "float_operand", "integer_operand", "normalised"]
+__all__ = ["Operand", "float_operand", "integer_operand", "normalised", "shift_digits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +153,24 @@ def integer_operand(fmt: FixedPoint) -> Operand:
         has_inf=False,
         normalised=False,
     )
+
+
+def shift_digits(places: int, places_per_stage: int) -> list[tuple[int, int]]:
+    """Cut the binary places of a shift's distance into digits, a stage each.
+
+    Returns
+    -------
+    list of tuple of two ints
+        Lowest place and places of each digit, the most significant first.
+    """
+    stages = -(-places // places_per_stage)
+    result = []
+    for stage in range(stages):
+        # Shorter digits first, which count in larger groups and may move a wider field.
+        size = places // (stages - stage)
+        places -= size
+        result.append((places, size))
+    return result
 
 
 def normalised(operand: Operand) -> Operand:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from hwgen.errors import SpecError
 
-__all__ = ["FAMILIES", "Family", "Pipeline", "limbs", "product_stages"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "Pipeline",
+    "align_levels",
+    "any_levels",
+    "decode_levels",
+    "limbs",
+    "normalise_levels",
+    "prepare_levels",
+    "product_stages",
+]
 
 MAX_FREQ_MHZ = 2000
 
@@ -18,7 +30,9 @@ class Family:
     """Delays of an FPGA family, routing included, in nanoseconds.
 
     Fitted to nextpnr's reports of the designs that ``scripts/bench_pipeline`` lists, which also
-    says how well they predict.
+    says how well they predict. A level is what a stage takes longer for one more table in a row; a
+    fraction of one stands for tables that the mapper merges, or for a signal that goes to so many
+    places that they lie far apart.
 
     Parameters
     ----------
@@ -29,11 +43,12 @@ class Family:
     level_ns : float
         A level of logic.
     chain_ns : float
-        Into and out of a carry chain.
+        Into a carry chain and through its ends.
     carry_ns : float
         A bit of a carry chain.
     multiplier_ns : float
-        From register to register through a hardware multiplier.
+        From register to register within a hardware multiplier. nextpnr does not time it; on ECP5
+        its delay without registers and theirs.
     """
 
     multiplier_bits: int
@@ -62,9 +77,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             multiplier_bits=18,
             register_ns=0.9,
             level_ns=0.85,
-            chain_ns=2.2,
+            chain_ns=1.4,
             carry_ns=0.03,
-            multiplier_ns=5.6,
+            multiplier_ns=4.6,
         ),
         "ice40": Family(
             multiplier_bits=0,
@@ -110,7 +125,15 @@ class Pipeline:
     rounder_places: int = 3
 
     @classmethod
-    def of(cls, target: str, freq_mhz: float | None = None) -> Pipeline:
+    def of(
+        cls,
+        target: str,
+        freq_mhz: float | None = None,
+        *,
+        pattern_bits: int = 16,
+        precision: int = 8,
+        window_bits: int = 64,
+    ) -> Pipeline:
         """Choose the fewest stages that a family needs for a clock frequency.
 
         Parameters
@@ -119,6 +142,10 @@ class Pipeline:
             A family of ``FAMILIES``.
         freq_mhz : float, optional
             1 to 2000; as the default pipeline by default.
+        pattern_bits, precision : int
+            Of the wider operand: bits of a pattern, and of a significand.
+        window_bits : int
+            Of the register.
 
         Raises
         ------
@@ -135,26 +162,63 @@ class Pipeline:
         if not 1 <= freq_mhz <= MAX_FREQ_MHZ:
             raise SpecError(f"freq is {freq_mhz:g} MHz; allowed is 1 to {MAX_FREQ_MHZ}")
         period_ns = 1e3 / freq_mhz
+        unpack_ns = family.levels(decode_levels(pattern_bits) + prepare_levels(precision))
         return cls(
             target=target,
             freq_mhz=float(freq_mhz),
             multiplier_bits=family.multiplier_bits,
-            chunk=max(16, family.chain_bits(period_ns)),
-            wide_window=128 if period_ns < family.levels(ROTATION_LEVELS + 1) else 1 << 14,
-            unpack_register=period_ns < family.levels(UNPACK_LEVELS),
-            rounder_places=max(
-                [1, *(n for n in (2, 3, 4) if family.levels(rounder_levels(n)) <= period_ns)]
-            ),
+            chunk=max(16, family.chain_bits(period_ns, SUM_LEVELS)),
+            wide_window=128 if period_ns < family.levels(align_levels(2)) else 1 << 14,
+            unpack_register=period_ns < unpack_ns,
+            rounder_places=_rounder_places(family, period_ns, window_bits),
         )
 
 
-ROTATION_LEVELS = 3.5  # rotation of eight places, then mask and sign, with their fan-out
-UNPACK_LEVELS = 8.5  # input buffer, field tests, exponent or shift, bubble
+def _rounder_places(family: Family, period_ns: float, window_bits: int) -> int:
+    """Most places of a stage's digit with which the first one fits a period; 4 at most."""
+    places = window_bits.bit_length()
+    fitting = [
+        size
+        for size in range(1, 5)
+        if family.levels(normalise_levels(max(0, places - size), size, window_bits)) <= period_ns
+    ]
+    return max(fitting, default=1)
 
 
-def rounder_levels(places: int) -> float:
-    """Levels of a stage of the normalising shift: count groups, limit the digit, shift."""
-    return 2 + 1.7 * places
+SUM_LEVELS = 1.0  # the drain register's choice behind a sum
+
+
+def align_levels(rotation_bits: int) -> float:
+    """Levels from a multiplier, later than from a flip-flop, by a rotation to the summand."""
+    return 4.0 + 0.6 * rotation_bits
+
+
+def decode_levels(pattern_bits: int) -> float:
+    """Levels from the input buffer to what a floating-point pattern's fields say: their tests."""
+    return 2.6 + 0.55 * math.log2(pattern_bits)
+
+
+def prepare_levels(precision: int) -> float:
+    """Levels that count a significand's trailing zeros and move it by less than a step."""
+    return max(1.0, 1.75 * math.log2(precision) - 1.65)
+
+
+def normalise_levels(place: int, size: int, width: int) -> float:
+    """Levels of a stage of the normalising shift: count empty groups, then move all the field.
+
+    Parameters
+    ----------
+    place, size : int
+        The digit's lowest binary place, so that groups have ``2**place`` bits, and its places.
+    width : int
+        Bits of the field.
+    """
+    return max(1.0, 0.5 * place + 1.5 * size + 0.8 * math.log2(width) - 4.85)
+
+
+def any_levels(bits: int) -> float:
+    """Levels that tell whether any of so many bits is set."""
+    return math.log2(max(bits, 1)) / 2
 
 
 def limbs(bits: int, multiplier_bits: int) -> int:

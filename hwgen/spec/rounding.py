@@ -19,6 +19,7 @@ from hwgen.formats.posit import Posit
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.float_conversion import conversion
+from hwgen.spec.operands import shift_digits
 
 __all__ = [
     "Normalisation",
@@ -66,14 +67,7 @@ class Normalisation:
     @property
     def digits(self) -> list[tuple[int, int]]:
         """Lowest place and places of the shift's digits, a stage each, most significant first."""
-        places = self.max_shift.bit_length()
-        stages = -(-places // self.places_per_stage)
-        result = []
-        for stage in range(stages):
-            size = -(-places // (stages - stage))
-            places -= size
-            result.append((places, size))
-        return result
+        return shift_digits(self.max_shift.bit_length(), self.places_per_stage)
 
 
 def normalise(datapath: Datapath) -> Normalisation:
@@ -152,5 +146,7 @@ def rounder_columns(datapath: Datapath, cols: int) -> int:
 
     A column brings a row every two cycles, its neighbour in the cycles between: one rounder to a
     floating-point format or a posit, which is larger than the multiplexer before it, serves both.
+    So does a unit that scales sums of scale blocks, with any rounder behind it.
     """
-    return 2 if cols > 1 and isinstance(datapath.out, Float | Posit) else 1
+    shared = isinstance(datapath.out, Float | Posit) or datapath.block_terms
+    return 2 if cols > 1 and shared else 1

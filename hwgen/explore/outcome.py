@@ -1,0 +1,168 @@
+"""From what a search measured to the records that tables and reports are made of."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from hwgen import __version__
+from hwgen.errors import SpecError
+from hwgen.explore.candidates import Sizes, narrower_sites
+from hwgen.explore.judge import Goal
+from hwgen.explore.profile import Profile
+from hwgen.explore.records import Exploration, Point
+from hwgen.explore.search import Found, Measured
+from hwgen.spec.accumulator import Overflow
+
+__all__ = ["chosen_point", "exploration", "mark_front", "proven_point", "site_notes"]
+
+_PROVEN = "proven"  # how notes on proven ranges begin
+
+
+def exploration(
+    found: Found,
+    *,
+    program: Sequence[str],
+    goal: Goal,
+    margin: float,
+    commands: Sequence[str],
+    seconds: float,
+) -> Exploration:
+    """Return the records of a search.
+
+    Parameters
+    ----------
+    found : Found
+    program : sequence of str
+    goal : Goal
+    margin : float
+        Of the safe windows.
+    commands : sequence of str
+        How to do it again.
+    seconds : float
+        What it took.
+    """
+    points = [_point(one, found, goal, margin) for one in found.measured]
+    libraries = {one.energy["library"] for one in found.measured if one.energy is not None}
+    return Exploration(
+        title=f"Tailored to {shlex.join(program)}",
+        command=list(program),
+        points=mark_front(points, goal),
+        call_sites=[site.call_site() for site in found.profile.sites],
+        commands=list(commands),
+        versions={
+            "hwgen": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+        tolerance=goal.tolerance,
+        metric_name=None if goal.metric is None else goal.metric.pattern,
+        native_metric=found.native_metric,
+        library=min(libraries, default=None),
+        seconds=seconds,
+    )
+
+
+def _point(one: Measured, found: Found, goal: Goal, margin: float) -> Point:
+    candidate, judgement = one.candidate, one.judgement
+    sizes = Sizes(operands=candidate.operands, profile=found.profile, margin=margin)
+    notes = list(judgement.notes)
+    if not candidate.baseline and judgement.does:
+        notes.append(_range_note(sizes, one, margin))
+    metric = judgement.metric
+    if metric is not None and goal.metric is not None and goal.metric.smaller_is_better:
+        metric = -metric  # in the records larger is better
+    energy = one.energy or {}
+    return Point(
+        name=candidate.name,
+        a=candidate.operands.a,
+        b=candidate.operands.b,
+        acc=candidate.acc,
+        out=candidate.operands.out,
+        baseline=candidate.baseline,
+        width=candidate.width,
+        bound=sizes.bound(candidate),
+        error=judgement.error,
+        metric=metric,
+        acceptable=judgement.does,
+        energy_pj=energy.get("energy_pj"),
+        area_um2=energy.get("area_um2"),
+        fmax_mhz=energy.get("fmax_mhz"),
+        notes=notes,
+    )
+
+
+def _range_note(sizes: Sizes, one: Measured, margin: float) -> str:
+    window = one.candidate.window
+    if sizes.covers(window):
+        return f"{_PROVEN}: no range event in data up to {margin:g} times as large"
+    if window.overflow is Overflow.SATURATE:
+        return "range only as this run needs it: larger sums saturate"
+    return "range only as this run needs it: larger sums become NaN"
+
+
+def mark_front(points: Sequence[Point], goal: Goal) -> list[Point]:
+    """Mark the points that no other acceptable point beats, and the cheapest design of them.
+
+    A point beats another if it is no worse in energy, error and metric, and better in one.
+    """
+    able = [point for point in points if point.acceptable and point.energy_pj is not None]
+    front = [point for point in able if not any(_beats(other, point, goal) for other in able)]
+    designs = [point for point in front if not point.baseline]
+    chosen = min(designs, key=lambda point: (point.energy_pj, point.width), default=None)
+    return [replace(point, front=point in front, chosen=point is chosen) for point in points]
+
+
+def _beats(one: Point, other: Point, goal: Goal) -> bool:
+    marks = [_marks(point, goal) for point in (one, other)]
+    return marks[0] != marks[1] and all(x <= y for x, y in zip(*marks, strict=True))
+
+
+def _marks(point: Point, goal: Goal) -> tuple[float, ...]:
+    assert point.energy_pj is not None
+    error = float("inf") if point.error is None else point.error
+    metric = 0.0 if goal.metric is None or point.metric is None else -point.metric
+    return point.energy_pj, error, metric
+
+
+def chosen_point(points: Sequence[Point]) -> Point | None:
+    """Return the recommended point, if there is one."""
+    return next((point for point in points if point.chosen), None)
+
+
+def proven_point(points: Sequence[Point]) -> Point | None:
+    """Return the cheapest acceptable point whose range is proven, if there is one."""
+    able = [
+        point
+        for point in points
+        if point.acceptable
+        and point.energy_pj is not None
+        and any(note.startswith(_PROVEN) for note in point.notes)
+    ]
+    return min(able, key=lambda point: (point.energy_pj, point.width), default=None)
+
+
+def site_notes(profile: Profile, sizes: Sizes, tolerance: float | None) -> list[str]:
+    """Say what windows single call sites would need, against one for all; widest first.
+
+    Of windows sized with the margin, for the chosen operands.
+    """
+    if len(profile.sites) < 2:
+        return []
+    try:
+        whole = sizes.window(tolerance)
+        alone = narrower_sites(sizes, tolerance)
+    except SpecError:
+        return []
+    lines = [f"one window for all call sites takes {whole.width} bits; alone they would take"]
+    for site, window in sorted(alone, key=lambda pair: -pair[1].width):
+        share = site.macs / max(1, sum(each.macs for each in profile.sites))
+        lines.append(
+            f"{site.name} ({share:.0%} of the work): {window.width} bits"
+            f" ({window.width - whole.width:+d})"
+        )
+    return lines
