@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Sums of sea surface heights: accuracy and reproducibility of seven ways to add doubles.
 
-Run as `python scripts/experiments/sea_surface_height.py [-o FILE] [--orders N] [--sizes K,K,...]`;
+Run as `python scripts/experiments/sea_surface_height.py [-o FILE] [--orders N] [--sizes K,K,...]`,
+with `pip install hwgen[experiments]`;
 three minutes with the defaults. Writes the figures as JSON and prints them as tables.
 
 The data imitate those of He and Ding (*Using accurate arithmetics to improve numerical

@@ -70,4 +70,4 @@ def test_the_manifest_says_whether_the_frequency_asked_for_is_expected(freq, mee
     record = manifest(Design(datapath=datapath, rows=2, cols=2), [])["pipeline"]
     assert record["meets_freq"] is meets
     assert record["predicted_mhz"] > 100
-    assert record["slowest_stage"] == "loop, stage 2"
+    assert record["slowest_stage"] == "merge lanes"

@@ -119,8 +119,8 @@ FAULTS = {
     ),
     "different lengths leave their sums": Fault(
         module="admission",
-        right="last.eq((admitted & ends) | clearing)",
-        wrong="last.eq((admitted & ends & ~differ) | clearing)",
+        right="last.eq((admitted & leaves) | clearing)",
+        wrong="last.eq((admitted & leaves & ~differ) | clearing)",
         breaks=RESULTS,
         cycles=16,
     ),
@@ -140,8 +140,8 @@ FAULTS = {
     ),
     "every pair waits for room": Fault(
         module="admission",
-        right="admitted.eq(paired & (~ends | may_end))",
-        wrong="admitted.eq(paired & may_end)",
+        right="leaves, may_pass = ends, ~ends | may_end",
+        wrong="leaves, may_pass = ends, may_end",
         breaks="a pair that ends no block does not wait",
         cycles=4,
     ),

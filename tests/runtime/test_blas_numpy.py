@@ -23,6 +23,7 @@ DATAPATHS = {
     "mxfp8_blocks_run_along_k": {"a": "mxfp8", "acc": "window:msb=20,lsb=-40,ovf=8"},
     "fma": {"a": "bf16", "acc": "fma:fp32,lanes=4"},
 }
+MIXED = {"a": "e2m1", "b": "bf16", "acc": "window:msb=9,lsb=-30,ovf=9", "out": "fp32"}
 PROGRAM = """
 rng = np.random.default_rng(5)
 def numbers(*shape):
@@ -74,6 +75,22 @@ def expected(arrays: dict[str, np.ndarray], datapath: Datapath) -> dict[str, np.
         "gram": product(a, a.T),
         "stacked": np.stack([product(a, b), product(-a, b)]),
     }
+
+
+def test_the_first_factor_has_the_first_format_whatever_the_layout(tmp_path):
+    # In gemv the matrix is BLAS' A. syrk computes one triangle, which NumPy mirrors.
+    datapath = Datapath.parse(**MIXED)
+    pytest.importorskip("scipy")
+    by_columns = "from scipy.linalg.blas import sgemm\nresults['by_columns'] = sgemm(1.0, a, b)\n"
+    source = PROGRAM.replace("save(a=a", f"{by_columns}save(a=a")
+    BlasRun(tmp_path, MIXED).python(source.replace("a[3, 5] = np.nan", "").replace("b[7", "#"))
+    arrays = np.load(tmp_path / "arrays.npz")
+    right = expected(arrays, datapath)
+    del right["gram"]
+    right["by_columns"] = right["matmul"]
+    right["vector_matrix"] = gemm(arrays["b"].T, arrays["x"][:, None], datapath)[:, 0]
+    for what, values in right.items():
+        assert np.array_equal(arrays[what], values.astype(np.float32)), what
 
 
 @pytest.mark.parametrize("name", DATAPATHS)

@@ -102,6 +102,28 @@ def test_one_bit_below_the_register_is_told(rounding, instructions):
     assert status_at(datapath, [*exact, 3 * 2.0**-21], ones, instructions) == INEXACT
 
 
+@pytest.mark.parametrize("rounding", ["zero", "even", "odd"])
+def test_a_blocks_bits_are_lost_as_its_sum_has_them(rounding, instructions):
+    """Products below the register that make a whole unit together lose nothing."""
+    acc = f"window:msb=9,lsb=-4,ovf=5,round={rounding},per=block"
+    datapath = Datapath.parse(a="mxfp8:block=4", acc=acc, out="fp32")
+    quarters = [2.0**-6, 2.0**-6, 2.0**-6]
+    for last, expected in ((2.0**-6, 0), (2.0**-5, INEXACT), (0.0, INEXACT)):
+        a = [*quarters, last] * 8
+        assert status_at(datapath, a, [1.0] * 32, instructions) == expected
+
+
+@pytest.mark.parametrize("overflow", ["nan", "wrap", "saturate"])
+def test_a_blocks_sum_is_out_of_range_by_itself(overflow, instructions):
+    acc = f"window:msb=3,lsb=-4,ovf=5,overflow={overflow},per=block"
+    datapath = Datapath.parse(a="mxfp8:block=4", acc=acc, out="fp32")
+    raised = OVERFLOW | (INVALID if overflow == "nan" else 0)
+    ones = [1.0] * 8
+    assert status_at(datapath, [4, 4, 4, 3.5, 1, 1, 1, 1], ones, instructions) == 0
+    assert status_at(datapath, [4, 4, 4, 4, -1, -1, -1, -1], ones, instructions) == raised
+    assert status_at(datapath, [8, 8, 8, -12, 1, 1, 1, 1], ones, instructions) == 0
+
+
 @pytest.mark.parametrize("fmt", ["bf16", "fp32", "fp64"])
 @pytest.mark.parametrize("lsb", [-3, -40, -90])
 def test_ties_are_broken_alike(fmt, lsb, instructions):
@@ -145,8 +167,8 @@ def test_windows_at_the_ends_of_float64_are_no_trap(lsb, rounding, instructions,
 
 def test_subnormal_operands_lose_no_bits_that_they_have_not(instructions):
     datapath = Datapath.parse(a="fp64", acc="window:msb=9,lsb=-40,ovf=9", out="fp64")
-    assert status_at(datapath, [2.0**-1030, 1.0], [2.0**1000, 1.0], instructions) == 0
-    assert status_at(datapath, [2.0**-1050, 1.0], [2.0**1000, 1.0], instructions) == INEXACT
+    assert status_at(datapath, [2.0**-1030, 0.0], [2.0**1000, 0.0], instructions) == 0
+    assert status_at(datapath, [2.0**-1050, 0.0], [2.0**1000, 0.0], instructions) == INEXACT
 
 
 @pytest.mark.parametrize("tiny", [-85, -100, -115])

@@ -20,7 +20,9 @@ INSTRUCTIONS = {
 }
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.suffix == ".c"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.suffix == ".c"], ids=lambda path: path.name
+)
 def test_a_file_compiles_without_warnings(path):
     compiler = shutil.which("gcc")
     if compiler is None:

@@ -175,6 +175,9 @@ def test_wrapped_sums_are_the_models_without_status(instructions, rng):
         {"a": "int8", "acc": "int:12", "out": "int:12"},
         {"a": "bf16", "acc": "window:msb=4,lsb=-6,ovf=0,overflow=wrap", "out": "fp32"},
         {"a": "fp32", "acc": "window:msb=4,lsb=-70,ovf=0,overflow=wrap", "out": "fp32"},
+        {"a": "fp32", "acc": "window:msb=-30,lsb=-60,ovf=9,overflow=wrap", "out": "fixed:4,60"},
+        {"a": "bf16", "acc": "window:msb=-60,lsb=-70,ovf=9,overflow=wrap", "out": "int8"},
+        {"a": "mxfp8", "acc": "window:msb=-60,lsb=-70,ovf=9,overflow=wrap,per=block"},
     ):
         datapath = Datapath.parse(**names)
         a, b = 20 * rng.standard_normal((9, 200)), 20 * rng.standard_normal((200, 18))

@@ -227,6 +227,20 @@ hwgen_datapath *hwgen_datapath_read(const char *description, char *error, size_t
     return NULL;
 }
 
+static bool same_format(const format *x, const format *y) {
+    return x->family == y->family && x->width == y->width &&
+           x->exponent_bits == y->exponent_bits && x->fraction_bits == y->fraction_bits &&
+           x->is_signed == y->is_signed && x->specials == y->specials && x->beyond == y->beyond &&
+           x->scale == y->scale && x->block == y->block &&
+           (x->element == NULL) == (y->element == NULL) &&
+           (x->element == NULL || same_format(x->element, y->element));
+}
+
+int hwgen_commutes(const hwgen_datapath *datapath) {
+    bool drawn = !datapath->is_float_sum && datapath->window.rounding == ROUND_STOCHASTIC;
+    return !drawn && same_format(&datapath->sides[HWGEN_A], &datapath->sides[HWGEN_B]);
+}
+
 void hwgen_datapath_free(hwgen_datapath *datapath) {
     free(datapath);
 }

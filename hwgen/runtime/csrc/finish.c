@@ -8,6 +8,8 @@
 enum { MAX_COLUMNS = 256 };
 
 static uint8_t dropped_at(const finishing *self, int64_t i, int64_t j) {
+    if (self->lost != NULL && self->lost[i * self->row + j] != 0)
+        return HWGEN_INEXACT;
     if (self->lowest == NULL)
         return 0;
     bool dropped = self->lowest[i * self->row + j] < self->product->job->datapath->window.lsb;
@@ -158,6 +160,9 @@ static bool floats_suffice(const finishing *self) {
 static bool integers_suffice(const finishing *self) {
     const hwgen_datapath *datapath = self->product->job->datapath;
     if (self->plan == NULL || self->plan->slices > 1)
+        return false;
+    /* A sum that wraps may be far above the register. */
+    if (self->plan->low + SUM_BITS - datapath->window.lsb > 62)
         return false;
     if (datapath->raw)
         return datapath->window.width <= 64;

@@ -12,6 +12,7 @@ typedef struct {
     double *sums;
     int64_t row;
     int64_t slice;
+    const double *lost;    /* not 0 where bits were dropped, as sums; NULL if not known so */
     const int16_t *lowest; /* weight of the lowest bit of any product, as sums; NULL if not known */
     /* Elements whose results another way gives afterwards, rows x columns of the tile. */
     const uint8_t *mask;

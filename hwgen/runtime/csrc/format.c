@@ -121,13 +121,11 @@ uint64_t float_bits(const format *self, double value) {
     if (isinf(value))
         return format_infinity(self, value < 0);
     uint64_t bits, factor = (uint64_t)bias(self) << 52; /* 2^(bias - 1023) */
-    double scale, sign = signbit(value) ? -1 : 1;
+    double scale;
     memcpy(&scale, &factor, sizeof scale);
-    if (bias(self) == 0)
-        scale = 0;
-    scale *= value * sign;
-    memcpy(&bits, &scale, sizeof bits);
-    return bits >> (52 - self->fraction_bits) | (sign < 0 ? sign_bit(self) : 0);
+    double scaled = fabs(value) * scale;
+    memcpy(&bits, &scaled, sizeof bits);
+    return bits >> (52 - self->fraction_bits) | (signbit(value) ? sign_bit(self) : 0);
 }
 
 /* --- fixed point ------------------------------------------------------------------------------ */

@@ -55,10 +55,4 @@ uint64_t format_infinity(const format *self, bool negative);
 /* The number as a float64, rounded where it is longer than 53 bits. */
 double number_to_double(number value);
 
-/*
- * Quantises `count` numbers of one block: a scale for all, elements that carry it. Any NaN or
- * infinity makes the whole block NaN.
- */
-void block_encode(const format *self, const double *values, int64_t count, uint64_t *patterns);
-
 #endif

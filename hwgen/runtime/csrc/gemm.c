@@ -47,7 +47,7 @@ static pack_options options_of(const product *self, hwgen_side side) {
     return (pack_options){
         .panel_lines = side == HWGEN_A ? self->kernels->rows : columns,
         .singles = single,
-        .lows = is_window && wants_status(self->job),
+        .lows = is_window && wants_status(self->job) && self->route != ROUTE_BLOCKS,
         .lanes = is_window ? 1 : datapath->sum.lanes,
         .random = random ? &datapath->window : NULL,
         .side = side,
@@ -134,6 +134,10 @@ static int run(job *self, const char *engine, int threads) {
         return HWGEN_UNSUPPORTED;
     if (self->m == 0 || self->n == 0)
         return HWGEN_OK;
+    int64_t block = self->datapath->is_float_sum ? 0 : self->datapath->window.block;
+    if (block > 0 && (operand_share_scales(&self->a, block) != HWGEN_OK ||
+                      operand_share_scales(&self->b, block) != HWGEN_OK))
+        return HWGEN_NO_MEMORY;
     product all = {.kernels = kernels};
     all.route = choose_route(self, kernels, &all.single_terms);
     /* Of few products each is judged by itself; so are sums of none. */
@@ -157,7 +161,10 @@ int hwgen_gemm_bits(const hwgen_datapath *datapath, int64_t m, int64_t n, int64_
     };
     operand_of_patterns(&self.a, &datapath->sides[HWGEN_A], a, m, k, k, 1);
     operand_of_patterns(&self.b, &datapath->sides[HWGEN_B], b, n, k, 1, n);
-    return run(&self, engine, threads);
+    int result = run(&self, engine, threads);
+    operand_free(&self.a);
+    operand_free(&self.b);
+    return result;
 }
 
 int hwgen_gemm_values(const hwgen_datapath *datapath, hwgen_scalar scalar, int64_t m, int64_t n,

@@ -39,6 +39,12 @@ typedef enum { HWGEN_A, HWGEN_B, HWGEN_OUT } hwgen_side;
 HWGEN_API hwgen_datapath *hwgen_datapath_read(const char *description, char *error, size_t size);
 HWGEN_API void hwgen_datapath_free(hwgen_datapath *datapath);
 
+/*
+ * Whether B' A' is the transpose of A B, bit for bit: A and B have one format, and rows are rounded
+ * as columns are.
+ */
+HWGEN_API int hwgen_commutes(const hwgen_datapath *datapath);
+
 /* Bytes of a pattern in memory: 1, 2, 4 or 8; 8 * words for a raw register beyond 64 bits. */
 HWGEN_API size_t hwgen_pattern_bytes(const hwgen_datapath *datapath, hwgen_side side);
 /* Terms that share a scale: 1, or the block of a block-scaled format. */

@@ -16,6 +16,7 @@
 
 enum {
     SLICE_BITS = 44,
+    SUM_BITS = 51, /* of the top slice: a sum is at most 2^SUM_BITS of its units */
     MAX_SLICES = 16,
     MAX_TERMS = 256, /* MAX_TERMS * 2^SLICE_BITS and a remainder stay below 2^53 */
     NO_LOW = 8192,   /* stands for the lowest bit of a zero */
@@ -31,6 +32,9 @@ typedef enum {
     SUM_SLICED,     /* several slices, nothing is dropped; to nearest */
     SUM_SLICED_TRUNCATED, /* toward zero */
     SUM_SLICED_NEAREST,   /* two slices; to nearest */
+    SUM_BLOCKS_TRUNCATED, /* any number of slices, sums of scale blocks; toward zero */
+    SUM_BLOCKS_NEAREST,
+    SUM_BLOCKS_ODD, /* toward zero */
     SUM_WAYS,
 } sum_way;
 
@@ -48,6 +52,7 @@ typedef struct {
     sum_way way;
     int slices;
     int low; /* weight of the lowest slice's unit */
+    int64_t block; /* SUM_BLOCKS_*: terms of a summand; terms are given in whole blocks */
     bool long_products; /* more than 53 bits */
     double units[MAX_SLICES];
     /*

@@ -21,6 +21,7 @@ enum { COLUMNS = VECTORS * DOUBLES, SINGLE_COLUMNS = VECTORS * FLOATS };
 #include "kernels_one.inc.h"
 #include "kernels_rounded.inc.h"
 #include "kernels_sliced.inc.h"
+#include "kernels_blocks.inc.h"
 #include "kernels_single.inc.h"
 #include "kernels_pack.inc.h"
 
@@ -40,6 +41,9 @@ const kernel_set KERNEL_NAME = {
             [SUM_SLICED] = sum_sliced,
             [SUM_SLICED_TRUNCATED] = sum_sliced_truncated,
             [SUM_SLICED_NEAREST] = sum_sliced_nearest,
+            [SUM_BLOCKS_TRUNCATED] = sum_blocks_truncated,
+            [SUM_BLOCKS_NEAREST] = sum_blocks_nearest,
+            [SUM_BLOCKS_ODD] = sum_blocks_odd,
         },
     .product_sums = sum_products,
     .rounded_sums = sum_rounded,

@@ -161,9 +161,9 @@ INLINE void many_slices(const sliced_call *call, int truncate) {
             }
             for (int64_t k = 0; k < call->terms; k++) {
                 doubles b = load(call->b.values + k * COLUMNS + v * DOUBLES);
-                const double *split = call->a.splits + k * 2 * ROWS;
-                doubles x = doubles_of(truncate ? split[r] : call->a.values[k * ROWS + r]);
-                doubles sign = doubles_of(truncate ? split[ROWS + r] : 1.0);
+                const double *a =
+                    truncate ? call->a.splits + k * 2 * ROWS : call->a.values + k * ROWS;
+                doubles x = doubles_of(a[r]), sign = doubles_of(truncate ? a[ROWS + r] : 1.0);
                 doubles product = x * b, rest = product;
                 int top = slices - 1;
                 for (int pass = 0; pass <= plan->long_products; pass++, top--) {

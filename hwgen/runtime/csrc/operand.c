@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "block.h"
 #include "pattern.h"
 
 void operand_of_patterns(operand *self, const format *fmt, const void *patterns, int64_t lines,
@@ -19,6 +20,7 @@ void operand_of_patterns(operand *self, const format *fmt, const void *patterns,
 /* Quantises each line block by block; `self` becomes an operand of patterns. */
 static int quantise(operand *self) {
     const format *fmt = self->format;
+    const block_encoder encoder = block_encoder_of(fmt);
     int bytes = format_bytes(fmt->width);
     size_t line_bytes = (size_t)self->terms * (size_t)bytes;
     char *patterns = malloc((size_t)self->lines * line_bytes + 1);
@@ -31,7 +33,7 @@ static int quantise(operand *self) {
             int64_t index = line * self->line_stride + first * self->term_stride;
             for (int64_t i = 0; i < count; i++, index += self->term_stride)
                 block[i] = scalar_load(self->scalar, self->values, index);
-            block_encode(fmt, block, count, encoded);
+            block_encode(&encoder, block, count, encoded);
             char *out = patterns + (size_t)line * line_bytes + (size_t)first * (size_t)bytes;
             for (int64_t i = 0; i < count; i++)
                 pattern_store(out + i * bytes, bytes, encoded[i]);
@@ -60,6 +62,30 @@ int operand_of_values(operand *self, const format *fmt, hwgen_scalar scalar, con
         .term_stride = term_stride,
     };
     return fmt->family == FORMAT_BLOCK ? quantise(self) : HWGEN_OK;
+}
+
+int operand_share_scales(operand *self, int64_t block) {
+    const format *fmt = self->format;
+    int bytes = format_bytes(fmt->width);
+    uint64_t element = ((uint64_t)1 << fmt->element->width) - 1;
+    char *patterns = malloc((size_t)(self->lines * self->terms * bytes) + 1);
+    if (patterns == NULL)
+        return HWGEN_NO_MEMORY;
+    for (int64_t line = 0; line < self->lines; line++) {
+        const char *from = (const char *)self->patterns + line * self->line_stride * bytes;
+        char *to = patterns + line * self->terms * bytes;
+        for (int64_t k = 0; k < self->terms; k++) {
+            int64_t end = (k / block + 1) * block;
+            int64_t last = (end < self->terms ? end : self->terms) - 1;
+            uint64_t own = pattern_load(from + k * self->term_stride * bytes, bytes);
+            uint64_t shared = pattern_load(from + last * self->term_stride * bytes, bytes);
+            pattern_store(to + k * bytes, bytes, (own & element) | (shared & ~element));
+        }
+    }
+    free(self->owned);
+    operand_of_patterns(self, fmt, patterns, self->lines, self->terms, self->terms, 1);
+    self->owned = patterns;
+    return HWGEN_OK;
 }
 
 void operand_free(operand *self) {

@@ -24,6 +24,11 @@ void operand_of_patterns(operand *self, const format *fmt, const void *patterns,
 int operand_of_values(operand *self, const format *fmt, hwgen_scalar scalar, const void *values,
                       int64_t lines, int64_t terms, int64_t line_stride, int64_t term_stride);
 void operand_free(operand *self);
+/*
+ * Gives all terms of each block of `block` terms the scale of its last one, in patterns of its own.
+ * Returns HWGEN_OK or HWGEN_NO_MEMORY.
+ */
+int operand_share_scales(operand *self, int64_t block);
 /* Some of an operand's lines, which stays the owner. */
 operand operand_lines(const operand *self, int64_t first, int64_t count);
 

@@ -5,7 +5,6 @@
 enum {
     LEAST_UNIT = -1000, /* so that cutting constants and products' errors stay normal */
     MOST_UNIT = 900,
-    SUM_BITS = 51, /* of the top slice; products must be below half of what is cut at a unit */
     SINGLE_BITS = 24,
     LEAST_SINGLE_TERMS = 32,
     LEAST_WATCH_TERMS = 2,
@@ -52,13 +51,26 @@ static route choose_sum(const hwgen_datapath *datapath, const kernel_set *kernel
     return has_room(a, b, sum) ? ROUTE_ROUNDED_SUM : ROUTE_JUDGE;
 }
 
+/* Bits from the highest to the lowest that a number may have under a given scale. */
+static int block_bits(const format *self) {
+    int bits = top_of(self->element) - self->element->min_exponent;
+    return self->scale == SCALE_E4M3 ? bits + 4 : bits;
+}
+
+static route choose_blocks(const format *a, const format *b, int64_t block) {
+    int bits = block_bits(a) + block_bits(b) + bit_length_64((uint64_t)block);
+    return bits <= 53 ? ROUTE_BLOCKS : ROUTE_JUDGE;
+}
+
 route choose_route(const job *self, const kernel_set *kernels, int64_t *single_terms) {
     const hwgen_datapath *datapath = self->datapath;
     const format *a = &datapath->sides[HWGEN_A], *b = &datapath->sides[HWGEN_B];
     if (datapath->is_float_sum)
         return choose_sum(datapath, kernels);
-    if (!fits_double(a) || !fits_double(b) || datapath->window.block > 0)
+    if (!fits_double(a) || !fits_double(b))
         return ROUTE_JUDGE;
+    if (datapath->window.block > 0)
+        return choose_blocks(a, b, datapath->window.block);
     int low = a->min_exponent + b->min_exponent;
     int spare = SINGLE_BITS - (top_of(a) + top_of(b) - low);
     if (spare >= 0 && spare < 30 && datapath->window.lsb <= low && low >= -100) {
@@ -100,21 +112,29 @@ static summary summarise(const packed *side, int64_t first, int64_t count) {
 }
 
 typedef struct {
-    double product;  /* products below it are in range */
+    double product;  /* summands below it are in range */
     double sum;      /* sums below it stay in the register */
     double rounding; /* what rounding may add to a sum of magnitudes */
     double terms;
+    double block;     /* terms of a summand */
+    double summands;
 } limits;
 
 static limits limits_of(const product *self, bool drops) {
     const window *spec = &self->job->datapath->window;
-    limits bounds = {(double)INFINITY, (double)INFINITY, 0, (double)self->job->k};
+    limits bounds = {
+        .product = (double)INFINITY,
+        .sum = (double)INFINITY,
+        .terms = (double)self->job->k,
+        .block = spec->block > 0 ? spec->block : 1,
+    };
+    bounds.summands = ceil(bounds.terms / bounds.block);
     if (!may_wrap(self->job)) {
         bounds.product = ldexp(1, spec->msb + 1);
         bounds.sum = ldexp(1, spec->msb + spec->ovf);
     }
     if (drops && spec->rounding != ROUND_ZERO)
-        bounds.rounding = ldexp(bounds.terms, spec->lsb);
+        bounds.rounding = ldexp(bounds.summands, spec->lsb);
     return bounds;
 }
 
@@ -128,6 +148,12 @@ static double bound_sum(const limits *bounds, double largest_a, double largest_b
     double by_count = bounds->terms * largest_a * largest_b;
     double by_norms = sqrt(squares_a + tiny) * sqrt(squares_b + tiny);
     return (by_norms < by_count ? by_norms : by_count) * margin + bounds->rounding;
+}
+
+/* Bounds a summand's magnitude: a product, as float64 rounds it, or a block of them. */
+static double bound_summand(const limits *bounds, double largest_a, double largest_b) {
+    double product = largest_a * largest_b;
+    return bounds->block > 1 ? product * bounds->block * (1 + 1e-6) : product;
 }
 
 /* Looks at each element by itself; returns the largest bound of those that pass. */
@@ -146,7 +172,8 @@ static double certify_each(const product *self, tile part, const limits *bounds,
                 continue;
             double sum = bound_sum(bounds, a->largest[row], b->largest[col], a->squares[row],
                                    b->squares[col]);
-            if (!(a->largest[row] * b->largest[col] < bounds->product) || !(sum < bounds->sum))
+            double summand = bound_summand(bounds, a->largest[row], b->largest[col]);
+            if (!(summand < bounds->product) || !(sum < bounds->sum))
                 continue;
             *judged = 0;
             ++*passed;
@@ -157,6 +184,12 @@ static double certify_each(const product *self, tile part, const limits *bounds,
 }
 
 /* --- layouts ---------------------------------------------------------------------------------- */
+
+static sum_way way_of_blocks(rounding rule) {
+    return rule == ROUND_ZERO   ? SUM_BLOCKS_TRUNCATED
+           : rule == ROUND_EVEN ? SUM_BLOCKS_NEAREST
+                                : SUM_BLOCKS_ODD;
+}
 
 static bool choose_way(layout *plan, rounding rule, bool drops, int least_bit, bool fused) {
     bool one = plan->slices == 1;
@@ -190,6 +223,7 @@ static bool choose_layout(const product *self, layout *plan, double sum, int lea
     plan->low = drops || least_bit >= NO_LOW ? spec->lsb : least_bit;
     plan->long_products =
         datapath->sides[HWGEN_A].precision + datapath->sides[HWGEN_B].precision > 53;
+    plan->block = spec->block;
     plan->slices = 1;
     while (plan->slices <= MAX_SLICES &&
            sum > ldexp(1, plan->low + SUM_BITS + SLICE_BITS * (plan->slices - 1)))
@@ -199,6 +233,10 @@ static bool choose_layout(const product *self, layout *plan, double sum, int lea
         return false;
     for (int i = 0; i < plan->slices; i++)
         plan->units[i] = ldexp(1, plan->low + SLICE_BITS * i);
+    if (self->route == ROUTE_BLOCKS) {
+        plan->way = way_of_blocks(spec->rounding);
+        return true;
+    }
     return choose_way(plan, spec->rounding, drops, least_bit, self->kernels->fused);
 }
 
@@ -208,14 +246,14 @@ static bool choose_layout(const product *self, layout *plan, double sum, int lea
  */
 static double watch(layout *plan, limits *bounds, double product) {
     double most = product < bounds->product ? product : bounds->product;
-    most = (most + bounds->rounding / bounds->terms) * (1 + 1e-6);
-    double terms = floor(bounds->sum / 2 / most);
-    if (!(terms >= LEAST_WATCH_TERMS))
+    most = (most + bounds->rounding / bounds->summands) * (1 + 1e-6);
+    double summands = floor(bounds->sum / 2 / most), held = ceil(MOST_WATCH_TERMS / bounds->block);
+    if (!(summands >= LEAST_WATCH_TERMS))
         return 0;
-    if (terms > MOST_WATCH_TERMS)
-        terms = MOST_WATCH_TERMS;
-    plan->watch_terms = (int64_t)terms;
-    plan->watch_limit = (bounds->sum - terms * most) * (1 - 1e-6);
+    if (summands > held)
+        summands = held;
+    plan->watch_terms = (int64_t)(summands * bounds->block);
+    plan->watch_limit = (bounds->sum - summands * most) * (1 - 1e-6);
     double limit = bounds->sum;
     bounds->sum = (double)INFINITY; /* of single elements, which are watched now */
     return limit;
@@ -226,7 +264,7 @@ int64_t certify(const product *self, tile part, layout *plan, uint8_t *mask) {
     summary b = summarise(&self->b, part.left, part.cols);
     int least_bit = a.low >= NO_LOW || b.low >= NO_LOW ? NO_LOW : a.low + b.low;
     limits bounds = limits_of(self, least_bit < self->job->datapath->window.lsb);
-    double product = a.largest * b.largest;
+    double product = bound_summand(&bounds, a.largest, b.largest);
     double sum = bound_sum(&bounds, a.largest, b.largest, a.squares, b.squares), watched = 0;
     int64_t passed = part.rows * part.cols;
     plan->watch_terms = 0;

@@ -9,6 +9,7 @@ typedef enum {
     ROUTE_JUDGE,         /* element by element */
     ROUTE_WINDOW,        /* float64 slices */
     ROUTE_SINGLE_WINDOW, /* a float32 number a sum: few bits, nothing dropped */
+    ROUTE_BLOCKS,        /* float64 slices, sums of scale blocks */
     ROUTE_SUM,           /* the machine's float64 sums */
     ROUTE_SINGLE_SUM,    /* the machine's float32 sums */
     ROUTE_ROUNDED_SUM,   /* float64 sums, rounded to a narrower format at every step */

@@ -5,11 +5,15 @@
 #include "pool.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "environment.h"
 
-enum { MAX_HELPERS = 255 };
+enum {
+    MAX_HELPERS = 255,
+    SPINS = 2000, /* some ten microseconds, in which the next batch of a call usually comes */
+};
 
 typedef struct {
     pool_task *task;
@@ -47,20 +51,43 @@ static void work(batch *self) {
     environment_leave(found);
 }
 
+/* Under the lock; atomic for those who spin. */
+static int count_working(int more) {
+    int working = pool.working + more;
+    __atomic_store_n(&pool.working, working, __ATOMIC_RELAXED);
+    return working;
+}
+
+static bool is_number(uint64_t seen) {
+    return __atomic_load_n(&pool.number, __ATOMIC_RELAXED) == seen;
+}
+
+static void pause_briefly(void) {
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#endif
+}
+
 static void *help(void *unused) {
     uint64_t seen = 0;
     pthread_mutex_lock(&pool.lock);
     for (;;) {
+        if (is_number(seen)) { /* going to sleep and being woken takes longer than this */
+            pthread_mutex_unlock(&pool.lock);
+            for (int i = 0; i < SPINS && is_number(seen); i++)
+                pause_briefly();
+            pthread_mutex_lock(&pool.lock);
+        }
         while (pool.current == NULL || pool.number == seen || pool.wanted == 0)
             pthread_cond_wait(&pool.posted, &pool.lock);
         batch *mine = pool.current;
         seen = pool.number;
         pool.wanted--;
-        pool.working++;
+        count_working(1);
         pthread_mutex_unlock(&pool.lock);
         work(mine);
         pthread_mutex_lock(&pool.lock);
-        if (--pool.working == 0)
+        if (count_working(-1) == 0)
             pthread_cond_signal(&pool.finished);
     }
     return unused;
@@ -97,11 +124,13 @@ static void share(batch *self, int helpers) {
     pthread_mutex_lock(&pool.lock);
     make_helpers(helpers);
     pool.current = self;
-    pool.number++;
+    __atomic_store_n(&pool.number, pool.number + 1, __ATOMIC_RELAXED);
     pool.wanted = helpers;
     pthread_cond_broadcast(&pool.posted);
     pthread_mutex_unlock(&pool.lock);
     work(self);
+    for (int i = 0; i < SPINS && __atomic_load_n(&pool.working, __ATOMIC_RELAXED) > 0; i++)
+        pause_briefly();
     pthread_mutex_lock(&pool.lock);
     pool.current = NULL;
     pool.wanted = 0;

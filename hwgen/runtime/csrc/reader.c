@@ -26,7 +26,7 @@ float_rounding float_rounding_of(const format *self) {
     };
 }
 
-static fixed_rounding fixed_rounding_of(const format *self) {
+fixed_rounding fixed_rounding_of(const format *self) {
     return (fixed_rounding){
         .up = ldexp(1, self->fraction_bits),
         .down = ldexp(1, -self->fraction_bits),

@@ -21,6 +21,7 @@ typedef struct {
 /* Whether every number of a format is a float64. */
 bool fits_double(const format *self);
 float_rounding float_rounding_of(const format *self);
+fixed_rounding fixed_rounding_of(const format *self);
 
 /* Returns HWGEN_OK or HWGEN_NO_MEMORY. */
 int reader_open(reader *self, const operand *source, const kernel_set *kernels);

@@ -61,7 +61,21 @@ static bool workspace_open(workspace *self, const product *all, tile part, int s
 
 static bool is_toward_zero(sum_way way) {
     return way == SUM_TRUNCATED || way == SUM_ODD || way == SUM_STOCHASTIC ||
+           way == SUM_SLICED_TRUNCATED || way == SUM_BLOCKS_TRUNCATED || way == SUM_BLOCKS_ODD;
+}
+
+static bool takes_splits(sum_way way) {
+    return way == SUM_TRUNCATED || way == SUM_ODD || way == SUM_STOCHASTIC ||
            way == SUM_SLICED_TRUNCATED;
+}
+
+/* Terms that a kernel takes at once: as many as fit, in whole blocks. */
+static int64_t terms_at_once(const layout *plan) {
+    if (plan->watch_terms > 0)
+        return plan->watch_terms;
+    if (plan->block == 0)
+        return TERMS;
+    return plan->block < TERMS ? TERMS / plan->block * plan->block : plan->block;
 }
 
 static panel panel_at(const packed *side, int64_t index, int64_t term) {
@@ -79,7 +93,7 @@ static void add_terms(const product *self, tile part, const layout *plan, sum_ke
     int rows = self->a.lines, columns = self->b.lines;
     for (int64_t i = 0; i < part.rows; i += rows) {
         panel a = panel_at(&self->a, (part.top + i) / rows, first);
-        if (plan->way != SUM_PLAIN) {
+        if (takes_splits(plan->way)) {
             self->kernels->split(terms, rows, a.values, work->splits);
             a.splits = work->splits;
         }
@@ -132,7 +146,7 @@ static void watch(const layout *plan, tile part, const workspace *work) {
 
 static void sum_window(const product *self, tile part, const layout *plan, workspace *work) {
     sum_kernel *kernel = self->kernels->sums[plan->way];
-    int64_t most = plan->watch_terms > 0 ? plan->watch_terms : TERMS;
+    int64_t most = terms_at_once(plan);
     if (is_toward_zero(plan->way))
         round_toward_zero();
     for (int64_t first = 0; first < self->a.terms; first += most) {
@@ -176,7 +190,7 @@ static void run_window(product *self, tile part, workspace *work) {
     int failure = HWGEN_OK;
     if (passed == 0) {
         failure = judge_tile(job, part, NULL);
-    } else if (!workspace_open(work, self, part, plan.slices)) {
+    } else if (!workspace_open(work, self, part, plan.slices + (self->route == ROUTE_BLOCKS))) {
         failure = HWGEN_NO_MEMORY;
     } else {
         if (self->route == ROUTE_SINGLE_WINDOW)
@@ -184,7 +198,7 @@ static void run_window(product *self, tile part, workspace *work) {
         else
             sum_window(self, part, &plan, work);
         bool all = plan.watch_terms == 0 && passed == part.rows * part.cols;
-        bool drops = plan.way != SUM_PLAIN && plan.way != SUM_SLICED;
+        bool drops = plan.way != SUM_PLAIN && plan.way != SUM_SLICED && plan.block == 0;
         if (drops && work->lowest != NULL)
             find_lowest(self, part, work);
         finishing end = {
@@ -194,6 +208,7 @@ static void run_window(product *self, tile part, workspace *work) {
             .sums = work->sums,
             .row = work->row,
             .slice = work->slice,
+            .lost = plan.block > 0 ? work->sums + plan.slices * work->slice : NULL,
             .lowest = drops ? work->lowest : NULL,
             .mask = work->mask,
         };

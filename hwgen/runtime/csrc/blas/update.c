@@ -124,12 +124,18 @@ static bool is(const double value[2], double number) {
     return value[0] == number && value[1] == 0;
 }
 
+/* Whether A and B may change places: always where the arithmetic is the machine's. */
+static bool commutes(const hw_call *call) {
+    const hwgen_datapath *datapath = call->config->datapath;
+    return datapath == NULL || hwgen_commutes(datapath);
+}
+
 int hw_update_run(hw_call *call, const hw_update *given) {
     hw_update u = *given;
     if (u.m <= 0 || u.n <= 0)
         return HWGEN_OK;
     /* The kernels write rows, and compute the elements of a row side by side. */
-    if (u.n == 1 || (u.row == 1 && u.m > 1))
+    if ((u.n == 1 || (u.row == 1 && u.m > 1)) && commutes(call))
         u = transposed(&u);
     if (u.k <= 0 || is(u.alpha, 0)) {
         const panel all = {0, u.m, 0, u.n};
