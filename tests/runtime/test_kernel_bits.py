@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_cases import any_bits, check, moderate_bits, spread_bits, with_specials
+from kernel_cases import (
+    any_bits,
+    assert_same,
+    check,
+    moderate_bits,
+    spread_bits,
+    with_specials,
+)
 
+from hwgen import model
 from hwgen.runtime import gemm_bits, instruction_sets
 from hwgen.spec.datapath import Datapath
 
@@ -127,7 +135,13 @@ def test_the_judge_agrees(names, rng):
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 300, 1), (100, 3, 1), (1, 3, 200), (97, 5, 193)])
 def test_odd_shapes_give_the_models_bits(shape, instructions, rng):
     rows, terms, columns = shape
-    for names in (DATAPATHS[1], DATAPATHS[14], DATAPATHS[31], DATAPATHS[43]):
+    for names in (
+        ("bf16", "window:msb=10,lsb=-12,ovf=8", "bf16"),
+        ("fp32", "window:msb=30,lsb=-60,ovf=30", "fp32"),
+        ("int8", "int:32", "int32"),
+        ("mxfp4:block=5", "window:msb=10,lsb=-1,ovf=8,per=block", "fp32"),
+        ("bf16", "fma:fp32", "fp32"),
+    ):
         datapath = parse(names)
         a = moderate_bits(datapath.a, (rows, terms), rng)
         b = moderate_bits(datapath.b, (terms, columns), rng)
@@ -145,10 +159,12 @@ def test_empty_products_give_zeros_of_the_right_shape(names, shape):
 
 @pytest.mark.parametrize("lanes", [(1, 1), (4, 8), (3, 5)])
 @pytest.mark.parametrize("terms", [3, 200])
-def test_random_numbers_follow_the_arrays_lanes(lanes, terms, instructions, rng):
-    datapath = Datapath.parse(
-        a="bf16", acc="window:msb=9,lsb=-9,ovf=8,round=stochastic,bits=9", out="fp32"
-    )
+@pytest.mark.parametrize("fmt", ["bf16", "fp64"])
+def test_random_numbers_follow_the_arrays_lanes(fmt, lanes, terms, instructions, rng):
+    """Of float64 operands some products are too long for the kernels: those are judged."""
+    lsb = {"bf16": -9, "fp64": -60}[fmt]
+    acc = f"window:msb=9,lsb={lsb},ovf=8,round=stochastic,bits=9"
+    datapath = Datapath.parse(a=fmt, acc=acc, out="fp32")
     a = moderate_bits(datapath.a, (21, terms), rng)
     b = moderate_bits(datapath.b, (terms, 35), rng)
     check(a, b, datapath, instructions, lanes=lanes)
@@ -159,6 +175,41 @@ def test_terms_beyond_a_carry_give_the_models_bits(instructions, rng):
     a = np.abs(spread_bits(datapath.a, (2, 5000), rng, 40) & 0x7FFF_FFFF)
     b = np.abs(spread_bits(datapath.b, (5000, 3), rng, 40) & 0x7FFF_FFFF)
     check(a, b, datapath, instructions)
+
+
+def operands_in_blocks(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """More terms than are packed at once: rows and columns are taken in two blocks each."""
+    # Numbers of bf16 from 0.5 to 2, of both signs.
+    a, b = (
+        rng.integers(0x3F00, 0x4000, size=shape, dtype=np.uint16)
+        | rng.integers(0, 2, size=shape, dtype=np.uint16) << np.uint16(15)
+        for shape in ((98, 44_000), (44_000, 258))
+    )
+    a[::2, 5:] = 0
+    return a, b
+
+
+def test_products_too_large_to_pack_at_once_are_whole(rng):
+    datapath = Datapath.parse(a="bf16", acc="window:msb=9,lsb=-14,ovf=2", out="fp32")
+    a, b = operands_in_blocks(rng)
+    bits, status = gemm_bits(a, b, datapath)
+    assert len(np.unique(status)) > 1
+    for rows in (slice(0, 2), slice(96, 98)):
+        for columns in (slice(0, 3), slice(255, 258)):
+            part = gemm_bits(a[rows], b[:, columns], datapath)
+            assert_same((bits[rows, columns], status[rows, columns]), part)
+
+
+@pytest.mark.slow
+def test_random_numbers_count_lanes_through_large_products(rng):
+    acc = "window:msb=9,lsb=-9,ovf=20,round=stochastic,bits=4"
+    datapath = Datapath.parse(a="bf16", acc=acc, out="fp32")
+    a, b = operands_in_blocks(rng)
+    bits, status = gemm_bits(a, b, datapath)
+    down = model.gemm_bits(a, b[:, :1], datapath)
+    assert_same((bits[:, :1], status[:, :1]), down)
+    across = model.gemm_bits(a[:1], b, datapath)
+    assert_same((bits[:1], status[:1]), across)
 
 
 def test_a_start_value_is_added(rng):

@@ -112,6 +112,9 @@ def test_products_of_numbers_are_the_models(fmt, acc, instructions, rng):
     datapath = Datapath.parse(a=fmt, acc=acc, out="fp32")
     a = np.ldexp(rng.standard_normal((11, 40)), rng.integers(-3, 4, size=(11, 40)))
     b = np.ldexp(rng.standard_normal((40, 19)), rng.integers(-3, 4, size=(40, 19)))
+    a[1, 1], a[2, 2], a[3, 3], a[4, 4], b[5, 5] = np.inf, -np.inf, 0.0, -0.0, np.inf
+    if datapath.a.has_nan:
+        a[5, 3] = np.nan
     expected = model.gemm(a, b, datapath)
     assert np.array_equal(gemm(a, b, datapath, engine=instructions), expected, equal_nan=True)
 
@@ -175,7 +178,7 @@ def test_wrapped_sums_are_the_models_without_status(instructions, rng):
         {"a": "int8", "acc": "int:12", "out": "int:12"},
         {"a": "bf16", "acc": "window:msb=4,lsb=-6,ovf=0,overflow=wrap", "out": "fp32"},
         {"a": "fp32", "acc": "window:msb=4,lsb=-70,ovf=0,overflow=wrap", "out": "fp32"},
-        {"a": "fp32", "acc": "window:msb=-30,lsb=-60,ovf=9,overflow=wrap", "out": "fixed:4,60"},
+        {"a": "bf16", "acc": "window:msb=-30,lsb=-60,ovf=9,overflow=wrap", "out": "fixed:4,60"},
         {"a": "bf16", "acc": "window:msb=-60,lsb=-70,ovf=9,overflow=wrap", "out": "int8"},
         {"a": "mxfp8", "acc": "window:msb=-60,lsb=-70,ovf=9,overflow=wrap,per=block"},
     ):
