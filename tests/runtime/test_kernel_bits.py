@@ -164,7 +164,7 @@ def test_random_numbers_follow_the_arrays_lanes(fmt, lanes, terms, instructions,
     """Of float64 operands some products are too long for the kernels: those are judged."""
     lsb = {"bf16": -9, "fp64": -60}[fmt]
     acc = f"window:msb=9,lsb={lsb},ovf=8,round=stochastic,bits=9"
-    datapath = Datapath.parse(a=fmt, acc=acc, out="fp32")
+    datapath = Datapath.parse(a=fmt, acc=acc, out="raw")
     a = moderate_bits(datapath.a, (21, terms), rng)
     b = moderate_bits(datapath.b, (terms, 35), rng)
     check(a, b, datapath, instructions, lanes=lanes)

@@ -69,6 +69,9 @@ def test_blocks_are_quantised_as_the_formats_say(fmt, rng):
         values = np.ldexp(wild_values(rng, 200).clip(-1e3, 1e3), scale)
         values[40:80] = 0.0
         values[100] = np.inf
+        # Ties of e2m1 under a scale of 1, and of scales.
+        values[160:168] = [6, 5, 3.5, 2.5, -1.75, 1.25, 0.75, -0.25]
+        values[176:184] = 6 * (1 + np.arange(8) / 16)
         patterns, failure = encode(fmt, values)
         assert failure == 0
         assert np.array_equal(patterns, parse_format(fmt).from_float(values))
