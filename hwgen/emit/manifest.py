@@ -86,9 +86,7 @@ def _accumulator(path: Datapath) -> dict[str, Any]:
             else {}
         ),
         "overflow": window.overflow.value,
-        **(
-            {"per": window.per.value, "block_terms": path.block_terms} if path.block_terms else {}
-        ),
+        **({"per": window.per.value, "block_terms": path.block_terms} if path.block_terms else {}),
     }
 
 
