@@ -136,6 +136,8 @@ class Pipeline:
     ) -> Pipeline:
         """Choose the fewest stages that a family needs for a clock frequency.
 
+        For one out of reach: those for what can be reached.
+
         Parameters
         ----------
         target : str
@@ -161,14 +163,15 @@ class Pipeline:
             return cls(target=target, multiplier_bits=family.multiplier_bits)
         if not 1 <= freq_mhz <= MAX_FREQ_MHZ:
             raise SpecError(f"freq is {freq_mhz:g} MHz; allowed is 1 to {MAX_FREQ_MHZ}")
-        period_ns = 1e3 / freq_mhz
+        # Control cannot be cut; what is shorter needs no cut either.
+        period_ns = max(1e3 / freq_mhz, family.levels(CONTROL_LEVELS))
         unpack_ns = family.levels(decode_levels(pattern_bits) + prepare_levels(precision))
         return cls(
             target=target,
             freq_mhz=float(freq_mhz),
             multiplier_bits=family.multiplier_bits,
             chunk=max(16, family.chain_bits(period_ns, SUM_LEVELS)),
-            wide_window=128 if period_ns < family.levels(align_levels(2)) else 1 << 14,
+            wide_window=128 if period_ns < family.levels(align_levels(_ROTATION_BITS)) else 1 << 14,
             unpack_register=period_ns < unpack_ns,
             rounder_places=_rounder_places(family, period_ns, window_bits),
         )
@@ -185,7 +188,9 @@ def _rounder_places(family: Family, period_ns: float, window_bits: int) -> int:
     return max(fitting, default=1)
 
 
+CONTROL_LEVELS = 5.5  # tvalid to the counters of blocks and rows
 SUM_LEVELS = 1.0  # the drain register's choice behind a sum
+_ROTATION_BITS = 2  # of most products, which fill three or four steps
 
 
 def align_levels(rotation_bits: int) -> float:

@@ -18,6 +18,7 @@ from hwgen.spec.float_conversion import conversion
 from hwgen.spec.float_sum import FloatAlignment, Step
 from hwgen.spec.operands import Operand
 from hwgen.spec.pipeline import (
+    CONTROL_LEVELS,
     FAMILIES,
     SUM_LEVELS,
     Family,
@@ -32,7 +33,6 @@ from hwgen.spec.timing import unpack_stages
 
 __all__ = ["predicted_mhz", "slowest_stage", "stage_delays"]
 
-_CONTROL_LEVELS = 5.5  # tvalid to the counters of blocks and rows
 _CLAMP_LEVELS = 1.3  # a range test and a saturation beside a chain
 _DECIDE_LEVELS = 1.3  # the tie, beside whether any bit below is set
 _PRODUCT_LEVELS = 3.5  # out of a multiplier, move by one place, invert
@@ -64,7 +64,7 @@ def stage_delays(design: Design) -> dict[str, float]:
         return {}
     alignment = align(path)
     delays = {
-        "control": family.levels(_CONTROL_LEVELS),
+        "control": family.levels(CONTROL_LEVELS),
         "multiply": _multiply_delay(alignment, family),
     }
     if family.multiplier_bits and alignment.product_stages > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hwgen.errors import SpecError
@@ -39,6 +41,12 @@ def test_what_is_asked_for_within_reach_is_promised(a, acc, reach):
     for freq in (40, 80, 110, 120, 175):
         reached = predicted_mhz(design_of(a, acc, target="ecp5", freq=freq))
         assert reached >= min(freq, reach)
+
+
+def test_what_is_out_of_reach_costs_no_more_stages_than_what_is_just_in_reach():
+    reachable = align(Datapath.parse(a="fp32", acc="exact", target="ecp5", freq=190))
+    beyond = align(Datapath.parse(a="fp32", acc="exact", target="ecp5", freq=1000))
+    assert replace(beyond.pipeline, freq_mhz=190.0) == reachable.pipeline
 
 
 def test_a_family_without_multipliers_gets_no_wider_factors():
