@@ -189,7 +189,7 @@ def _frequency(design: Design) -> list[tuple[str, str]]:
     if predicted < pipeline.freq_mhz:
         text += (
             f", short of the {pipeline.freq_mhz:g} asked for;"
-            f" what takes longest and cannot be cut: {slowest_stage(design)}"
+            f" what takes longest: {slowest_stage(design)}"
         )
         if design.datapath.float_sum is not None and slowest_stage(design).startswith("loop"):
             text += " (more lanes shorten it; they also change the order of the sum)"

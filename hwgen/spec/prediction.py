@@ -33,6 +33,7 @@ from hwgen.spec.timing import unpack_stages
 
 __all__ = ["predicted_mhz", "slowest_stage", "stage_delays"]
 
+_SPREAD = 0.035  # of a delay, a row and column of the array beyond two
 _CLAMP_LEVELS = 1.3  # a range test and a saturation beside a chain
 _DECIDE_LEVELS = 1.3  # the tie, beside whether any bit below is set
 _PRODUCT_LEVELS = 3.5  # out of a multiplier, move by one place, invert
@@ -71,12 +72,21 @@ def stage_delays(design: Design) -> dict[str, float]:
         delays["partial products"] = family.chain(alignment.product_bits - family.multiplier_bits)
     delays |= _unpack_delays(path, alignment, family)
     if isinstance(alignment, FloatAlignment):
-        return delays | _float_sum_delays(path, alignment, family)
-    delays |= _window_delays(alignment, family)
-    if design.starts:
-        longest = max(len(chunk) for chunk in alignment.chunks)
-        delays["add start value"] = family.chain(longest, _clamp_levels(alignment))
-    return delays | _rounder_delays(path, family)
+        delays |= _float_sum_delays(path, alignment, family)
+    else:
+        delays |= _window_delays(alignment, family) | _rounder_delays(path, family)
+        if design.starts:
+            longest = max(len(chunk) for chunk in alignment.chunks)
+            delays["add start value"] = family.chain(longest, _clamp_levels(alignment))
+    return {name: delay * _spread(design) for name, delay in delays.items()}
+
+
+def _spread(design: Design) -> float:
+    """What routing adds in a large array, whose parts and multipliers lie far apart on the device.
+
+    Distances grow with the side of the area that is used.
+    """
+    return 1 + _SPREAD * max(0.0, math.sqrt(design.rows * design.cols) - 2)
 
 
 def _multiply_delay(alignment: Alignment | FloatAlignment, family: Family) -> float:

@@ -72,8 +72,12 @@ def test_the_summary_names_the_design_and_its_files(emitted, tmp_path):
     ("acc", "freq", "text"),
     [
         (WINDOW, "100", r"\d+(\.\d)? MHz expected on ecp5, 100 asked for"),
-        (WINDOW, "500", r"MHz expected on ecp5, short of the 500 asked for; .* cut: control"),
-        ("fma:fp32", "180", r"MHz expected on ecp5, short of the 180 .* cut: loop \(more lanes"),
+        (WINDOW, "500", r"MHz expected on ecp5, short of the 500 asked for; .* longest: control"),
+        (
+            "fma:fp32",
+            "180",
+            r"MHz expected on ecp5, short of the 180 .* longest: loop \(more lanes",
+        ),
     ],
 )
 def test_the_summary_says_whether_the_frequency_can_be_reached(emitted, tmp_path, acc, freq, text):

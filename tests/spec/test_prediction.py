@@ -94,6 +94,12 @@ def test_a_wider_register_takes_longer_to_normalise():
     assert narrow < wide
 
 
+def test_arrays_beyond_2_by_2_are_slower_at_every_stage():
+    small, four, eight = (stage_delays(design_of("bf16", W45, side=side)) for side in (1, 4, 8))
+    assert small == stage_delays(design_of("bf16", W45))
+    assert all(small[name] < four[name] < eight[name] for name in small)
+
+
 def test_the_addition_of_start_values_is_a_stage_of_its_own():
     plain, started = (
         stage_delays(design_of("bf16", W45, start=start)) for start in ("none", "raw")
