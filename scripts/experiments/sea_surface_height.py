@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Sums of sea surface heights: accuracy and reproducibility of seven ways to add doubles.
+"""Sums of sea surface heights: accuracy, reproducibility, time and energy of ways to add doubles.
 
-Run as `python scripts/experiments/sea_surface_height.py [-o FILE] [--orders N] [--sizes K,K,...]`,
-with `pip install hwgen[experiments]`;
-three minutes with the defaults. Writes the figures as JSON and prints them as tables.
+Run as `python scripts/experiments/sea_surface_height.py [--orders N] [--sizes K,K,...]`, with
+`pip install hwgen[experiments,report]`; several minutes with the defaults, and as many again for
+the energies, the first time (`--no-energy` leaves them out; they need
+`apt-get install qflow-tech-osu018 iverilog`). Writes the figures as JSON and as a page.
 
 The data imitate those of He and Ding (*Using accurate arithmetics to improve numerical
 reproducibility and stability in parallel applications*, J. Supercomputing 18(3), 2001), which are
@@ -18,20 +19,27 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import gmpy2
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from sea_surface_energy import measured_unit, units
+from sea_surface_page import sea_surface_page
+from sea_surface_time import FLAGS, OPERATIONS, software_times
 
 import hwgen
 from hwgen.explore import Ranges, size_window
+from hwgen.explore.cache import Cache
 from hwgen.formats import parse_format
 
+ROOT = Path(__file__).resolve().parents[2]
+TOP_DECADES = (13.5, 15.0)  # the condition of the published plot; He and Ding's magnitudes
 PAIRS = 3840
 QUANTUM = Fraction(1, 2**26)
 EXACT_SUM = 24024023 * QUANTUM
@@ -39,6 +47,8 @@ DECADES = 15
 JITTER = 1e-6  # of a number against the negative of the other of its pair
 SIZES = (*range(1, 11), *range(20, 61, 10))
 EXACT_BITS = 53  # reported for a sum without any error
+
+_TOGETHER = 32  # orders in one product: so much memory and no more
 
 Method = Callable[[np.ndarray], np.ndarray]
 
@@ -69,22 +79,22 @@ def _exact_sum(values: np.ndarray) -> Fraction:
     return sum((Fraction(value) for value in values), Fraction(0))
 
 
-# The methods: (orders, n) numbers to (orders,) sums, each row added from left to right.
+# The methods: (n, orders) numbers to (orders,) sums, each column added from top to bottom.
 
 
 def plain(values: np.ndarray) -> np.ndarray:
     """binary64, rounded at every step."""
-    total = np.zeros(len(values))
-    for column in values.T:
-        total = total + column
+    total = np.zeros(values.shape[1])
+    for row in values:
+        total = total + row
     return total
 
 
 def extended(values: np.ndarray) -> np.ndarray:
     """The 80-bit format of x86."""
-    total = np.zeros(len(values), dtype=np.longdouble)
-    for column in values.T:
-        total = total + column
+    total = np.zeros(values.shape[1], dtype=np.longdouble)
+    for row in values:
+        total = total + row
     return total.astype(np.float64)
 
 
@@ -92,9 +102,9 @@ def quadruple(values: np.ndarray) -> np.ndarray:
     """binary128: 113 bits (its exponents are never in reach here)."""
     sums = []
     with gmpy2.context(precision=113):
-        for row in values:
+        for order in values.T:
             total = gmpy2.mpfr(0)
-            for number in map(gmpy2.mpfr, row.tolist()):
+            for number in map(gmpy2.mpfr, order.tolist()):
                 total += number
             sums.append(float(total))
     return np.array(sums)
@@ -102,10 +112,10 @@ def quadruple(values: np.ndarray) -> np.ndarray:
 
 def kahan(values: np.ndarray) -> np.ndarray:
     """Compensated: W. Kahan, *Further remarks on reducing truncation errors*, CACM 1965."""
-    total = np.zeros(len(values))
-    lost = np.zeros(len(values))
-    for column in values.T:
-        term = column - lost
+    total = np.zeros(values.shape[1])
+    lost = np.zeros(values.shape[1])
+    for row in values:
+        term = row - lost
         new = total + term
         lost = (new - total) - term
         total = new
@@ -114,22 +124,22 @@ def kahan(values: np.ndarray) -> np.ndarray:
 
 def neumaier(values: np.ndarray) -> np.ndarray:
     """Compensated whichever is larger: A. Neumaier, ZAMM 54, 1974."""
-    total = np.zeros(len(values))
-    lost = np.zeros(len(values))
-    for column in values.T:
-        new = total + column
-        larger = np.abs(total) >= np.abs(column)
-        lost += np.where(larger, (total - new) + column, (column - new) + total)
+    total = np.zeros(values.shape[1])
+    lost = np.zeros(values.shape[1])
+    for row in values:
+        new = total + row
+        larger = np.abs(total) >= np.abs(row)
+        lost += np.where(larger, (total - new) + row, (row - new) + total)
         total = new
     return total + lost
 
 
 def double_double(values: np.ndarray) -> np.ndarray:
     """Pairs of doubles: T. J. Dekker, Numer. Math. 18, 1971; the accurate addition of a double."""
-    high = np.zeros(len(values))
-    low = np.zeros(len(values))
-    for column in values.T:
-        new, error = _two_sum(high, column)
+    high = np.zeros(values.shape[1])
+    low = np.zeros(values.shape[1])
+    for row in values:
+        new, error = _two_sum(high, row)
         low = low + error
         high, low = _two_sum(new, low)
     return high + low
@@ -141,12 +151,24 @@ def _two_sum(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return total, (x - (total - other)) + (y - other)
 
 
+METHODS: dict[str, Method] = {
+    "binary64": plain,
+    "80-bit extended": extended,
+    "binary128": quadruple,
+    "Kahan": kahan,
+    "Neumaier": neumaier,
+    "double-double": double_double,
+}
+
+
 def hardware(datapath: hwgen.Datapath) -> Method:
     """A product with a vector of ones in the arithmetic of a datapath."""
 
     def summed(values: np.ndarray) -> np.ndarray:
-        ones = np.ones((values.shape[1], 1))
-        return hwgen.gemm(values, ones, datapath)[:, 0]
+        ones = np.ones((len(values), 1))
+        parts = range(0, values.shape[1], _TOGETHER)
+        blocks = (np.ascontiguousarray(values[:, part : part + _TOGETHER].T) for part in parts)
+        return np.concatenate([hwgen.gemm(block, ones, datapath)[:, 0] for block in blocks])
 
     return summed
 
@@ -161,66 +183,107 @@ def window_for(values: np.ndarray, copies: int) -> hwgen.Datapath:
     return hwgen.Datapath.parse(a="fp64", b="uint:1", acc=str(sizing.window), out="fp64")
 
 
-def accurate_bits(sums: np.ndarray, exact: Fraction) -> float:
-    """-log2 of the largest relative error; ``EXACT_BITS`` where there is none."""
-    worst = max(abs(Fraction(value) - exact) / exact for value in sums.tolist())
-    return EXACT_BITS if worst == 0 else float(-np.log2(float(worst)))
+def accurate_bits(sums: np.ndarray, exact: Fraction) -> list[float]:
+    """-log2 of the relative error of each sum; ``EXACT_BITS`` where there is none."""
+    errors = [float(abs(Fraction(value) - exact) / exact) for value in sums.tolist()]
+    return [EXACT_BITS if error == 0 else float(-np.log2(error)) for error in errors]
 
 
-def deviation(sums: np.ndarray) -> float:
-    """Relative standard deviation over the orders; exactly 0 if all sums are the same."""
+def deviation(sums: np.ndarray, exact: Fraction) -> float:
+    """Standard deviation over the orders, relative to the exact sum; 0 if all are the same.
+
+    To the exact sum, since the mean of wrong sums may be anything.
+    """
     if (sums == sums[0]).all():
         return 0.0
-    return float(sums.std() / abs(sums.mean()))
+    return float(sums.std() / float(exact))
 
 
-def measured(
-    methods: dict[str, Method], values: np.ndarray, sizes: list[int], orders: int, seed: int
-) -> list[dict[str, object]]:
-    """One record a method and size."""
-    rng = np.random.default_rng(seed)
-    records = []
+def shuffled(values: np.ndarray, copies: int, orders: int, seed: int) -> np.ndarray:
+    """Return (n * copies, orders) numbers, each column in a random order of its own."""
+    rng = np.random.default_rng([seed, copies])
+    found = np.empty((len(values) * copies, orders))
+    for column in range(orders):
+        found[:, column] = rng.permutation(np.tile(values, copies))
+    return found
+
+
+def accuracies(
+    methods: dict[str, Method], values: np.ndarray, sizes: Sequence[int], orders: int, seed: int
+) -> dict[str, dict[str, list[float]]]:
+    """Figures by method, a number a size: the worst and the median of the orders' accurate bits,
+    their relative standard deviation, and how many different sums there are."""
+    keys = ("worst_bits", "median_bits", "relative_standard_deviation", "different_sums")
+    found = {name: {key: [] for key in keys} for name in methods}
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("adding", total=sum(sizes) * len(methods))
         for copies in sizes:
             exact = copies * EXACT_SUM
-            shuffled = rng.permuted(np.tile(values, (orders, copies)), axis=1)
+            numbers = shuffled(values, copies, orders, seed)
             for name, method in methods.items():
-                sums = method(shuffled)
-                progress.advance(task, copies)
-                records.append(
-                    {
-                        "method": name,
-                        "numbers": len(values) * copies,
-                        "worst_bits": round(accurate_bits(sums, exact), 2),
-                        "relative_standard_deviation": deviation(sums),
-                    }
+                sums = method(numbers)
+                bits = accurate_bits(sums, exact)
+                records = found[name]
+                records["worst_bits"].append(round(min(bits), 2))
+                records["median_bits"].append(round(float(np.median(bits)), 2))
+                records["relative_standard_deviation"].append(
+                    float(f"{deviation(sums, exact):.3g}")
                 )
-    return records
+                records["different_sums"].append(len(set(sums.tolist())))
+                progress.advance(task, copies)
+    return found
 
 
-def print_tables(records: list[dict[str, object]], top_decade: float) -> None:
-    """Print bits and deviation, a row a method."""
-    console = Console(width=160)
-    numbers = sorted({record["numbers"] for record in records})
-    for title, key, form in (
-        ("accurate bits, the worst of all orders", "worst_bits", "{:.1f}"),
-        ("relative standard deviation over the orders", "relative_standard_deviation", "{:.1e}"),
-    ):
-        table = Table(title=f"magnitudes up to 10^{top_decade:g}: {title}")
-        table.add_column("method")
-        for count in numbers:
-            table.add_column(f"{count:,}", justify="right")
-        for name in dict.fromkeys(record["method"] for record in records):
-            found = {r["numbers"]: r[key] for r in records if r["method"] == name}
-            table.add_row(name, *(form.format(found[count]) for count in numbers))
-        console.print(table)
+def energies(
+    values: np.ndarray, window: str, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """One record a unit: its energy for the first order, its accuracy over all orders."""
+    numbers = shuffled(values, 1, options.orders, options.seed)
+    cache = Cache(options.cache)
+    found = []
+    for unit in units(window, options.multipliers, options.lanes):
+        print(f"measuring {unit.name}", file=sys.stderr, flush=True)
+        figures = measured_unit(unit, numbers[:, 0], cache=cache)
+        sums = hardware(unit.datapath)(numbers)
+        bits = accurate_bits(sums, EXACT_SUM)
+        record = {
+            "unit": unit.name,
+            "b": unit.b,
+            "conventional": unit.conventional,
+            **figures,
+            "worst_bits": round(min(bits), 2),
+            "median_bits": round(float(np.median(bits)), 2),
+            "relative_standard_deviation": float(f"{deviation(sums, EXACT_SUM):.3g}"),
+        }
+        # A sum with an error above its own size has no accurate bits, not a negative number.
+        record["bits_a_uj"] = round(max(record["median_bits"], 0.0) * 1e3 / figures["sum_nj"], 3)
+        found.append(record)
+    return found
 
 
-def main() -> None:
-    """Run both magnitudes and write the figures."""
+def print_summary(found: dict[str, Any]) -> None:
+    """Print the smallest and the largest size, a line a method."""
+    for decade in found["decades"]:
+        print(f"magnitudes up to 10^{decade['top_decade']:g}, {decade['window']}")
+        for name, records in decade["methods"].items():
+            parts = [
+                f"{found['numbers'][at]:>7} numbers: worst {records['worst_bits'][at]:6.2f} bits,"
+                f" deviation {records['relative_standard_deviation'][at]:8.2g}"
+                for at in (0, -1)
+            ]
+            print(f"  {name:<16} {parts[0]};  {parts[1]}")
+        for record in decade.get("energies", []):
+            print(
+                f"  {record['unit']:<44} {record['sum_nj']:9.1f} nJ a sum,"
+                f" median {record['median_bits']:.1f} bits"
+            )
+
+
+def parsed() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("-o", "--output", type=Path, help="JSON file to write")
+    default = ROOT / "docs" / "experiments" / "sea_surface_height.json"
+    parser.add_argument("-o", "--output", type=Path, default=default, help="JSON; .html beside it")
     parser.add_argument("--orders", type=int, default=100, help="random orders (default 100)")
     parser.add_argument("--seed", type=int, default=1, help="of data and orders (default 1)")
     parser.add_argument(
@@ -229,31 +292,70 @@ def main() -> None:
         default=list(SIZES),
         help="multiples of 7680 numbers (default 1 to 10, 20 to 60)",
     )
-    options = parser.parse_args()
-    result: dict[str, object] = {
+    parser.add_argument("--no-energy", action="store_true", help="measure no energies")
+    parser.add_argument("--lanes", type=int, nargs="+", default=[3, 4], help="of binary64 units")
+    parser.add_argument("--multipliers", nargs="+", default=["uint:1", "fp64"], help="ones' formats")
+    cache = ROOT / "build" / "experiments"
+    parser.add_argument("--cache", type=Path, default=cache, help="folder that energies are kept in")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run both magnitudes and write figures and page."""
+    options = parsed()
+    command = f"scripts/experiments/sea_surface_height.py --orders {options.orders}"
+    found: dict[str, Any] = {
+        "command": f"python {command} --seed {options.seed}",
         "orders": options.orders,
         "seed": options.seed,
-        "versions": {"hwgen": hwgen.__version__, "numpy": np.__version__, "gmpy2": gmpy2.version()},
-        "machine": platform.machine(),
+        "numbers": [2 * PAIRS * copies for copies in options.sizes],
+        "versions": {
+            "hwgen": hwgen.__version__,
+            "numpy": np.__version__,
+            "gmpy2": gmpy2.version(),
+            "python": platform.python_version(),
+        },
+        "processor": processor(),
+        "compiler_flags": " ".join(FLAGS),
+        "operations": OPERATIONS,
+        "decades": [],
     }
-    for top_decade in (13.5, 15.0):
+    for top_decade in TOP_DECADES:
         values = heights(top_decade, options.seed)
         datapath = window_for(values, max(options.sizes))
-        window = datapath.window
-        methods: dict[str, Method] = {
-            "binary64": plain,
-            "80-bit extended": extended,
-            "binary128": quadruple,
-            "Kahan": kahan,
-            "Neumaier": neumaier,
-            "double-double": double_double,
-            f"hwgen, {window.width}-bit window": hardware(datapath),
+        summed = hardware(datapath)
+        decade = {
+            "top_decade": top_decade,
+            "condition": float(f"{condition(values):.3g}"),
+            "window": str(datapath.window),
+            "bits": datapath.window.width,
+            "methods": accuracies(
+                METHODS | {"hwgen": summed}, values, options.sizes, options.orders, options.seed
+            ),
+            "ns_a_number": software_times(values, summed),
         }
-        records = measured(methods, values, options.sizes, options.orders, options.seed)
-        print_tables(records, top_decade)
-        result[f"decade_{top_decade:g}"] = {"window": str(window), "records": records}
-    if options.output:
-        options.output.write_text(json.dumps(result, indent=1) + "\n")
+        if not options.no_energy:
+            decade["energies"] = energies(values, str(datapath.window), options)
+        found["decades"].append(decade)
+    print_summary(found)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    sea_surface_page(found).write(options.output.with_suffix(".html"))
+
+
+def condition(values: np.ndarray) -> float:
+    """Sum of magnitudes over magnitude of the sum."""
+    return float(np.abs(values).sum() / float(EXACT_SUM))
+
+
+def processor() -> str:
+    """What times were taken on."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
+    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":
