@@ -42,13 +42,14 @@ _REQUIRED = ("a", "acc", "rows", "cols")
 @click.option(
     "--target",
     metavar="FAMILY",
-    help="FPGA family to cut the pipeline for: ecp5 or ice40.  [default: any with multipliers]",
+    help="What to cut the pipeline for: ecp5, ice40, or asic (standard cells).  [default: any FPGA"
+    " with multipliers]",
 )
 @click.option(
     "--freq",
     type=float,
     metavar="MHZ",
-    help="Clock frequency to cut the pipeline for; needs --target.",
+    help="Clock frequency to cut the pipeline for; needs --target, an FPGA.",
 )
 @click.option(
     "--start",

@@ -153,7 +153,6 @@ def _synthesized(
 
 def _estimated(build: Path, folder: Path, options: Mapping[str, Any]) -> AsicReport:
     from hwgen.flow.asic import Conditions, estimate_asic
-    from hwgen.flow.stimuli import KINDS
     from hwgen.spec.design import Design
 
     given = {"freq_mhz": options["freq"], "seeds": options["seeds"], "terms": options["terms"]}
@@ -164,7 +163,7 @@ def _estimated(build: Path, folder: Path, options: Mapping[str, Any]) -> AsicRep
             folder,
             liberty=options["liberty"],
             scope=options["scope"] or _SCOPES[0],
-            kinds=options["stimulus"] or KINDS,
+            kinds=options["stimulus"] or None,
             operands=options["operands"] or None,
             conditions=conditions,
             yosys=options["yosys"],

@@ -9,7 +9,6 @@ every result that of the golden model.
 from __future__ import annotations
 
 import math
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from hwgen.emit import emit_verilog
 from hwgen.errors import HwgenError, ToolError, UnsupportedError
 from hwgen.flow.asic_records import AsicPart, AsicReport, EnergyFigure
 from hwgen.flow.cell_library import Library
+from hwgen.flow.cell_mapping import ADDERS_FILE, adders_verilog, mapping_script
 from hwgen.flow.energy import Energy, clock_energy, measured_energy
 from hwgen.flow.gate_bench import Schedule, Shadow, bench_verilog, compile_bench, run_bench
 from hwgen.flow.gate_netlist import GateNetlist, Wires, read_netlist
@@ -42,8 +42,6 @@ OSU018_FILES = tuple(
 _LIBRARY = "library.lib"
 _CONSTRAINTS = "abc.constr"
 _LOAD_FF = 20  # at outputs, for buffers and sizes
-# What emission calls the parts worth mapping once, the large ones.
-_REPEATED = r"(?:pe|round(?:_\w+)?)"
 _MAX_SEEDS = 100
 _MARGIN = 1.1  # of the simulation's clock over the longest path
 _NOTES = (
@@ -141,7 +139,7 @@ def estimate_asic(
     *,
     liberty: str | Path | None = None,
     scope: str = "pe",
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] | None = None,
     operands: tuple[Path, Path] | None = None,
     conditions: Conditions | None = None,
     yosys: str | None = None,
@@ -158,10 +156,10 @@ def estimate_asic(
         A Liberty file with tables of timing and internal power; OSU's 0.18 um cells by default.
     scope : {"pe", "array"}
         An element and a rounder by themselves, or the whole core.
-    kinds : sequence of str
-        Stimuli, of ``KINDS``.
+    kinds : sequence of str, optional
+        Stimuli, of ``KINDS``; by default all of them, or none beside recorded operands.
     operands : tuple of two paths, optional
-        Recorded operands instead: .npy files of a, (m, k), and b, (k, n).
+        Recorded operands, a stimulus too: .npy files of a, (m, k), and b, (k, n).
     conditions : Conditions, optional
     yosys : str, optional
         A native yosys to use instead of the Python package.
@@ -228,18 +226,21 @@ def _lane(design: Design) -> Design:
 
 def _stimuli(
     design: Design,
-    kinds: Sequence[str],
+    kinds: Sequence[str] | None,
     operands: tuple[Path, Path] | None,
     conditions: Conditions,
 ) -> list[Stimulus]:
     """One block to fill the pipeline, those that are measured, and one that keeps it full."""
     sides = {"rows": design.rows, "cols": design.cols}
+    found = []
     if operands is not None:
         count = recorded(*operands, design.datapath, **sides, blocks=1).terms
         blocks = 2 + math.ceil(conditions.macs / count)
-        return [recorded(*operands, design.datapath, **sides, blocks=blocks)]
+        found = [recorded(*operands, design.datapath, **sides, blocks=blocks)]
+    if kinds is None:
+        kinds = KINDS if operands is None else ()
     blocks = 2 + math.ceil(conditions.macs / conditions.terms)
-    return [
+    return found + [
         draw(kind, seed, design.datapath, **sides, terms=conditions.terms, blocks=blocks)
         for kind in kinds
         for seed in range(1, conditions.seeds + 1)
@@ -255,34 +256,6 @@ def _prepared(folder: Path) -> Path:
             f"cannot write to {folder}: {error.strerror}; choose another output folder"
         ) from None
     return folder.resolve()
-
-
-def _mapping_script(text: str, top: str, *, freq_mhz: float, library: Library) -> str:
-    """Write the Yosys script that maps ``top`` of core.v onto library.lib and writes TOP.json.
-
-    What an array repeats is mapped once, since registers bound it, and dissolved at the end.
-    """
-    avoid = "".join(f" -dont_use {cell}" for cell in library.unused)
-    # With constraints ABC also buffers and sizes what drives much.
-    constraints = f" -constr {_CONSTRAINTS}" if library.buffer else ""
-    repeated = re.findall(rf"^module ({top}_{_REPEATED})\b", text, re.MULTILINE)
-    kept = [f"setattr -mod -set keep_hierarchy 1 {module}" for module in (top, *repeated)]
-    dissolved = [f"setattr -mod -unset keep_hierarchy {module}" for module in repeated]
-    lines = [
-        "read_verilog core.v",
-        f"hierarchy -check -top {top}",
-        "proc",
-        *kept,
-        f"flatten {top}",
-        f"synth -top {top}",
-        f"dfflibmap{avoid} -liberty {_LIBRARY}",
-        f"abc -D {round(1e6 / freq_mhz)}{constraints}{avoid} -liberty {_LIBRARY}",
-        *dissolved,
-        f"flatten {top}",
-        "opt_clean -purge",
-        f"write_json {top}.json",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 class _Run:
@@ -313,6 +286,7 @@ class _Run:
         link.symlink_to(library.path)
         constraints = f"set_driving_cell {library.buffer}\nset_load {_LOAD_FF} [all_outputs]\n"
         (folder / _CONSTRAINTS).write_text(constraints, encoding="utf-8")
+        (folder / ADDERS_FILE).write_text(adders_verilog(library), encoding="utf-8")
 
     def map_parts(self, design: Design, scope: str) -> list[_Mapped]:
         """Emit, map and read the parts."""
@@ -327,8 +301,13 @@ class _Run:
         ]
 
     def _map(self, name: str, module: str, *, part: str, clock: str) -> _Mapped:
-        script = _mapping_script(
-            self._verilog, module, freq_mhz=self._conditions.freq_mhz, library=self._library
+        script = mapping_script(
+            self._verilog,
+            module,
+            freq_mhz=self._conditions.freq_mhz,
+            library=self._library,
+            liberty=_LIBRARY,
+            constraints=_CONSTRAINTS,
         )
         (self._folder / f"{name}.ys").write_text(script, encoding="utf-8")
         self._tell(f"mapping {name}")

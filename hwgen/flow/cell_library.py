@@ -174,6 +174,11 @@ class Library:
         )
 
     @property
+    def cells(self) -> tuple[str, ...]:
+        """Names of all cells, of whatever kind."""
+        return tuple(self._groups)
+
+    @property
     def buffer(self) -> str:
         """The smallest cell that hands on its one input; empty if there is none."""
         found = []

@@ -56,7 +56,10 @@ class FloatProduct(wiring.Component):
         m = Module()
         spec = self._alignment
         m.submodules.product = product = Product(
-            spec.a.significand_bits, spec.b.significand_bits, spec.product_stages
+            spec.a.significand_bits,
+            spec.b.significand_bits,
+            spec.product_stages,
+            multiplier_bits=spec.multiplier_bits,
         )
         m.d.comb += [product.a.eq(self.a.significand), product.b.eq(self.b.significand)]
         fields = self._facts(m)

@@ -60,11 +60,14 @@ class FloatAlignment:
     a, b : Operand
         Normalised. Their exponents add up to that of a product whose top bit is 0.
     sum : FloatSum
+    multiplier_bits : int
+        As of a pipeline (:class:`~hwgen.spec.pipeline.Pipeline`).
     """
 
     a: Operand
     b: Operand
     sum: FloatSum
+    multiplier_bits: int = 18
 
     # What the edges of the array want to know of any datapath.
     needs_zero = True
@@ -156,7 +159,9 @@ class FloatAlignment:
     @property
     def product_stages(self) -> int:
         """Stages of the multiplier."""
-        return product_stages(self.a.significand_bits, self.b.significand_bits)
+        return product_stages(
+            self.a.significand_bits, self.b.significand_bits, self.multiplier_bits
+        )
 
     @property
     def denormalises(self) -> bool:
@@ -252,4 +257,4 @@ def align_float(datapath: Datapath) -> FloatAlignment:
         a = replace(a, offset=offset)
     else:
         b = replace(b, offset=offset)
-    return FloatAlignment(a=a, b=b, sum=unit)
+    return FloatAlignment(a=a, b=b, sum=unit, multiplier_bits=datapath.pipeline.multiplier_bits)

@@ -10,7 +10,9 @@ from types import MappingProxyType
 from hwgen.errors import SpecError
 
 __all__ = [
+    "CELLS",
     "FAMILIES",
+    "TARGETS",
     "Family",
     "Pipeline",
     "align_levels",
@@ -92,6 +94,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
     }
 )
 
+CELLS = "asic"  # standard cells of no particular library
+TARGETS = (*FAMILIES, CELLS)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
@@ -100,7 +105,7 @@ class Pipeline:
     Parameters
     ----------
     target : str
-        The family that it is made for; empty for the default, which suits FPGAs with 18-bit
+        What it is made for, of ``TARGETS``; empty for the default, which suits FPGAs with 18-bit
         multipliers.
     freq_mhz : float
         The clock frequency that it is made for; 0 for the default.
@@ -141,7 +146,9 @@ class Pipeline:
         Parameters
         ----------
         target : str
-            A family of ``FAMILIES``.
+            One of ``TARGETS``. For standard cells products are made in one cycle, whatever their
+            width: no multiplier bounds that of its operands, and what a cut saves in glitches
+            its registers' clock takes.
         freq_mhz : float, optional
             1 to 2000; as the default pipeline by default.
         pattern_bits, precision : int
@@ -152,13 +159,19 @@ class Pipeline:
         Raises
         ------
         SpecError
-            If the family is not known, or the frequency is out of range.
+            If the family is not known, the frequency is out of range, or one is given for standard
+            cells, whose delays depend on the library.
         """
+        if target == CELLS:
+            if freq_mhz is not None:
+                raise SpecError(
+                    f"freq is {freq_mhz:g}, but delays of standard cells are the library's;"
+                    " leave it out, and see what hwgen synth --target asic tells"
+                )
+            return cls(target=target, multiplier_bits=0)
         family = FAMILIES.get(target)
         if family is None:
-            raise SpecError(
-                f"target is {target!r}; pipelines can be made for {', '.join(FAMILIES)}"
-            )
+            raise SpecError(f"target is {target!r}; pipelines can be made for {', '.join(TARGETS)}")
         if freq_mhz is None:
             return cls(target=target, multiplier_bits=family.multiplier_bits)
         if not 1 <= freq_mhz <= MAX_FREQ_MHZ:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -121,6 +122,25 @@ FLIP_FLOP = f"""  cell (DFF) {{
       {power("CK", (0.6, 0.6), (0.8, 0.8))} }}
   }}
 """
+
+
+def adder(name: str, area: float, pins: str) -> str:
+    """A cell that adds its two or three inputs: CO and S."""
+    carry = " + ".join(f"({x} {y})" for x, y in itertools.combinations(pins, 2))
+    inputs = " ".join(f"pin ({pin}) {{ direction : input; capacitance : 0.02; }}" for pin in pins)
+    outputs = "".join(
+        f"""    pin ({output}) {{ direction : output; function : "{function}";
+      {" ".join(arc(pin, "non_unate", 0.2, 0.2, 0.2) for pin in pins)}
+      {" ".join(power(pin, (0.3, 0.3), (0.3, 0.3)) for pin in pins)} }}
+"""
+        for output, function in (("CO", carry), ("S", " ^ ".join(pins)))
+    )
+    return f"""  cell ({name}) {{
+    area : {area}; cell_leakage_power : 0.4; {inputs}
+{outputs}  }}
+"""
+
+
 TEXT = HEADER + INVERTER + NAND + XOR + BUFFER + FLIP_FLOP + "}\n"
 
 

@@ -22,6 +22,7 @@ SIZES = [(1, 1), (3, 2), (5, 1)]
 SUMS = {
     "bf16": {"a": "bf16", "acc": "fma:fp32"},
     "fp32_lanes": {"a": "fp32", "acc": "fma:fp32,lanes=4"},
+    "fp32_one_multiplier": {"a": "fp32", "acc": "fma:fp32,lanes=2", "target": "asic"},
     "fp16_rounded": {"a": "fp16", "acc": "muladd:fp16,lanes=3", "out": "fp32"},
     "e4m3_bf16": {"a": "e4m3", "b": "bf16", "acc": "fma:bf16,lanes=2", "out": "e5m2"},
     "posit8": {"a": "posit8", "acc": "muladd:fp16", "out": "e4m3:overflow=nan"},

@@ -12,7 +12,7 @@ from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
 from hwgen.spec.pipeline import FAMILIES, Pipeline
 from hwgen.spec.prediction import predicted_mhz, stage_delays
-from hwgen.spec.timing import timing
+from hwgen.spec.timing import summand_stages, timing
 
 W45 = "window:msb=5,lsb=-30,ovf=9"
 
@@ -64,7 +64,12 @@ def test_the_promise_is_the_slowest_stage():
 
 
 def test_a_design_file_keeps_its_target_and_frequency():
-    for pipeline in ({}, {"target": "ecp5"}, {"target": "ice40", "freq": 45.5}):
+    for pipeline in (
+        {},
+        {"target": "ecp5"},
+        {"target": "ice40", "freq": 45.5},
+        {"target": "asic"},
+    ):
         design = design_of("bf16", W45, **pipeline)
         again = Design.from_toml(design.to_toml())
         assert again.datapath.pipeline == design.datapath.pipeline
@@ -76,6 +81,7 @@ def test_a_design_file_keeps_its_target_and_frequency():
     ("words", "message"),
     [
         ({"target": "virtex"}, "target is 'virtex'; pipelines can be made for ecp5, ice40"),
+        ({"target": "asic", "freq": 100.0}, "freq is 100, but delays of standard cells are"),
         ({"target": "ecp5", "freq": 0.5}, "freq is 0.5 MHz; allowed is 1 to 2000"),
         ({"freq": 100.0}, "freq=100 needs a target"),
     ],
@@ -83,6 +89,16 @@ def test_a_design_file_keeps_its_target_and_frequency():
 def test_wrong_words_are_refused_with_what_is_allowed(words, message):
     with pytest.raises(SpecError, match=message):
         Datapath.parse(a="bf16", acc=W45, **words)
+
+
+@pytest.mark.parametrize("acc", ["window:msb=7,lsb=-22,ovf=2", "fma:fp32", "fma:fp32,lanes=3"])
+def test_standard_cells_make_a_product_in_one_cycle_and_nothing_is_predicted(acc):
+    cells, fpga = (
+        align(Datapath.parse(a="fp32", acc=acc, target=target)) for target in ("asic", None)
+    )
+    assert (cells.product_stages, fpga.product_stages) == (1, 3)
+    assert summand_stages(fpga) - summand_stages(cells) == 2
+    assert predicted_mhz(design_of("fp32", acc, target="asic")) is None
 
 
 def test_every_family_has_whole_positive_delays():
