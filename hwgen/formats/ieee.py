@@ -27,7 +27,7 @@ from hwgen.formats.exact import check_pattern, exact_parts, floor_log2
 
 __all__ = ["ALLOWED_OVERFLOW", "NAMED_FLOATS", "Float", "FloatOverflow", "NamedFloat", "Specials"]
 
-MAX_EXPONENT_BITS = 11  # fp64's, so that every value of every format is exact in float64
+MAX_EXPONENT_BITS = 11  # fp64's
 MAX_FRACTION_BITS = 52
 
 

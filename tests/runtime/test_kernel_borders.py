@@ -227,6 +227,18 @@ def test_a_tie_and_a_far_rest_are_no_tie(out, sign, instructions):
             check(*operands(datapath, a, [1.0] * 4, rest=1.0), datapath, instructions)
 
 
+@pytest.mark.parametrize("out", ["float:11,49", "float:11,50", "float:11,51", "fp64"])
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("rest", [1.0, -1.0, 2.0**34 + 1])
+def test_slices_that_cancel_a_leading_bit_are_rounded_once(out, sign, rest, instructions):
+    """The upper two of three slices leave half a unit, of which the lowest takes a little more."""
+    datapath = Datapath.parse(a="float:11,40", b="float:11,10", acc="exact", out=out)
+    for odd in (3, 5, 7):
+        a = [1.5 * 2.0**88, -(2.0**88), -(odd * 2.0**34 + rest)]
+        left, right = operands(datapath, [sign * x for x in a], [1.0] * 3, rest=2.0**20)
+        check(left, right, datapath, instructions)
+
+
 def product_just_below_a_tie() -> tuple[float, float]:
     """Two fp32 numbers with a product of 2**-24 - 2**-52 and a little more, below 2**-53."""
     first = np.arange(1 << 23, 1 << 24, dtype=np.int64)
@@ -244,6 +256,18 @@ def test_a_sum_next_to_a_tie_in_float64_is_no_tie(acc, sign, instructions):
     for first in (1.0, 1 + 2.0**-23):
         left, right = [first, 0.0, a, 0.0], [sign, 0.0, sign * b, 0.0]
         check(*operands(datapath, left, right, rest=1.0), datapath, instructions)
+
+
+@pytest.mark.parametrize("specials", ["nan", "none"])
+@pytest.mark.parametrize("acc", ["fma:fp64", "muladd:fp64", "exact"])
+def test_a_result_above_all_float64_numbers_keeps_its_bits(acc, specials, instructions):
+    """2**1024 is a number where 11 exponent bits hold no infinity."""
+    datapath = Datapath.parse(a="fp64", acc=acc, out=f"float:11,8,specials={specials}")
+    largest = np.finfo(np.float64).max
+    left, right = operands(datapath, [largest, 0.0, 0.0], [1.0] * 3)
+    check(left, right, datapath, instructions)
+    bits, _ = gemm_bits(left, right, datapath, engine=instructions)
+    assert bits[3, 5] == 0x7FF << 8
 
 
 @pytest.mark.parametrize("acc", ["fma:fp32", "muladd:bf16", "fma:fp64"])

@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 import pytest
-from kernel_cases import check, moderate_bits
+from kernel_cases import assert_same, check, moderate_bits
 
 import hwgen
 from hwgen.errors import SpecError, ToolError
@@ -101,6 +101,38 @@ def test_the_callers_rounding_mode_is_kept_and_does_not_matter(names, rng):
         assert np.array_equal(got, want)
 
 
+FLUSHED = [
+    ("fp64", "fma:fp64", -1030),
+    ("fp32", "fma:fp32", -135),
+    ("fp64", "window:msb=-960,lsb=-999,ovf=9", -1030),
+]
+
+
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="sets MXCSR through glibc"
+)
+@pytest.mark.parametrize(("fmt", "acc", "scale"), FLUSHED)
+def test_subnormals_that_the_caller_has_flushed_count(fmt, acc, scale, instructions, rng):
+    """Flush to zero and denormals are zero, as programs linked with -ffast-math set them."""
+    datapath = Datapath.parse(a=fmt, acc=acc)
+    a = datapath.a.from_float(np.ldexp(rng.standard_normal((20, 60)), scale))
+    b = datapath.b.from_float(np.ldexp(rng.standard_normal((60, 30)), 40))
+    expected = gemm_bits(a, b, datapath)
+    library = ctypes.CDLL("libm.so.6")
+    found, flushed, kept = (ctypes.create_string_buffer(32) for _ in range(3))  # fenv_t
+    library.fegetenv(found)
+    control = int.from_bytes(found.raw[28:], "little") | 0x8040
+    flushed.raw = found.raw[:28] + control.to_bytes(4, "little")
+    try:
+        library.fesetenv(flushed)
+        given = gemm_bits(a, b, datapath, engine=instructions)
+        library.fegetenv(kept)
+    finally:
+        library.fesetenv(found)
+    assert kept.raw[28:] == flushed.raw[28:]
+    assert_same(given, expected)
+
+
 def test_instruction_sets_are_known_and_end_with_the_portable_one():
     assert instruction_sets()[-1] == "portable"
     assert set(instruction_sets()) <= {"avx512", "avx2", "portable"}
@@ -155,6 +187,11 @@ FMA_RAW = "fma 8 23 1; out raw"
         ("zero nan 0 0", "zero nan 0 0 16 9", "too many words"),
         ("out ", "a float 8 7 ieee infinity; out ", "a section stands twice"),
         ("a float 8 7 ieee infinity", "a block e8m0 4 block e8m0 4 posit 8 2", "cannot stand here"),
+        ("a float 8 7 ieee infinity", "a block e8m0 4 posit 8 2", "the element of a block"),
+        ("a float 8 7 ieee infinity", "a block e8m0 4 float 11 52 ieee infinity", "the element"),
+        ("a float 8 7 ieee infinity", "a block e8m0 4 float 6 1 none saturate", "the element"),
+        ("a float 8 7 ieee infinity", "a block e4m3 4 float 4 3 nan saturate", "the element"),
+        ("a float 8 7 ieee infinity", "a block e4m3 4 fixed 2 2 signed", "the element"),
         ("a float 8 7 ieee infinity", "a fixed 60 60 signed", "too wide"),
         ("a float 8 7 ieee infinity", "a posit 8", "a word is missing"),
         (

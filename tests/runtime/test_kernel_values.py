@@ -163,6 +163,25 @@ def test_strides_of_all_kinds_are_followed(dtype, fmt, rng):
             assert (c[:, -3:] == 7).all()
 
 
+@pytest.mark.parametrize("specials", ["nan", "none"])
+@pytest.mark.parametrize("acc", ["fma:fp64", "window:msb=1020,lsb=990,ovf=5"])
+def test_operands_above_all_float64_numbers_count_in_full(acc, specials, instructions):
+    datapath = Datapath.parse(a=f"float:11,8,specials={specials}", b="fp64", acc=acc, out="fp64")
+    a, b = np.zeros((9, 9)), np.full((9, 9), 2.0**-10)
+    a[0, 0] = np.finfo(np.float64).max  # rounds to 2**1024
+    c = gemm(a, b, datapath, engine=instructions)
+    assert (c[0] == 2.0**1014).all() and not c[1:].any()
+
+
+def test_results_longer_than_float64_are_rounded_to_float32_once():
+    datapath = Datapath.parse(a="fp32", acc="window:msb=61,lsb=0,ovf=1", out="int:62")
+    # Half way between two float32 numbers, but for a one that float64 does not hold.
+    a = np.array([[2.0**54, 2.0**30, 1.0], [-(2.0**54), -(2.0**30), -1.0]], dtype=np.float32)
+    c = np.zeros((2, 1), dtype=np.float32)
+    assert multiply(datapath, a, np.ones((3, 1), dtype=np.float32), c, None) == 0
+    assert c[:, 0].tolist() == [2.0**54 + 2.0**31, -(2.0**54) - 2.0**31]
+
+
 def test_the_status_of_all_results_is_their_union(rng):
     datapath = Datapath.parse(a="bf16", acc="window:msb=5,lsb=-20,ovf=9", out="fp32")
     for a, b, expected in (

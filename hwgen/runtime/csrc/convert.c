@@ -59,7 +59,7 @@ void hwgen_decode(const hwgen_datapath *datapath, hwgen_side side, hwgen_scalar 
     int bytes = format_bytes(fmt->width);
     for (int64_t i = 0; i < count; i++) {
         uint64_t pattern = pattern_load((const char *)patterns + i * bytes, bytes);
-        scalar_store(scalar, values, i * stride, number_to_double(format_decode(fmt, pattern)));
+        scalar_store_number(scalar, values, i * stride, format_decode(fmt, pattern));
     }
     environment_leave(found);
 }

@@ -15,6 +15,8 @@
 #include "datapath.h"
 
 enum { MAX_WORDS = 16, MAX_TEXT = 1024 };
+/* Of the elements of blocks; the narrower one under a scale in e4m3. */
+enum { MOST_ELEMENT_WIDTH = 8, MOST_SCALED_WIDTH = 4, MOST_ELEMENT_EXPONENT = 5 };
 
 typedef struct {
     char *words[MAX_WORDS];
@@ -69,6 +71,16 @@ static void read_float(reader *in, format *self) {
     self->beyond = (beyond)choice(in, BEYOND);
 }
 
+/* So that the sums of blocks fit 128 bits, and tables of an element's patterns their places. */
+static void check_element(reader *in, scale_kind scale, const format *element) {
+    int most = scale == SCALE_E4M3 ? MOST_SCALED_WIDTH : MOST_ELEMENT_WIDTH;
+    bool is_small = element->width <= most && element->exponent_bits <= MOST_ELEMENT_EXPONENT;
+    bool is_known = element->family == FORMAT_FLOAT ||
+                    (element->family == FORMAT_FIXED && scale == SCALE_E8M0);
+    if (in->problem == NULL && !(is_small && is_known))
+        in->problem = "the element of a block-scaled format is out of range";
+}
+
 static void read_format(reader *in, format *self, format *element) {
     self->family = (family)choice(in, FAMILIES);
     switch (self->family) {
@@ -95,6 +107,7 @@ static void read_format(reader *in, format *self, format *element) {
             return;
         }
         read_format(in, element, NULL);
+        check_element(in, self->scale, element);
         self->element = element;
         break;
     }

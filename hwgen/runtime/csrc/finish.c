@@ -153,8 +153,8 @@ static bool floats_suffice(const finishing *self) {
     const format *out = &self->product->job->datapath->sides[HWGEN_OUT];
     if (self->plan == NULL)
         return true;
-    /* Joined slices are rounded to odd, which needs two bits more than the format has. */
-    return !may_wrap(self->product->job) && (self->plan->slices == 1 || out->fraction_bits <= 50);
+    /* Joined slices are rounded to odd in 52 bits, which must be two more than the format has. */
+    return !may_wrap(self->product->job) && (self->plan->slices == 1 || out->precision <= 50);
 }
 
 static bool integers_suffice(const finishing *self) {

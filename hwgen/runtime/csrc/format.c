@@ -311,3 +311,11 @@ double number_to_double(number value) {
         magnitude = ldexp((double)value.significand, value.exponent);
     return value.negative ? -magnitude : magnitude;
 }
+
+float number_to_single(number value) {
+    /* Only integers and fixed point are that long: far from the ends of float32's range. */
+    if (bit_length_64(value.significand) <= 53)
+        return (float)number_to_double(value);
+    float magnitude = ldexpf((float)value.significand, value.exponent);
+    return value.negative ? -magnitude : magnitude;
+}

@@ -54,5 +54,7 @@ bool format_has_infinity(const format *self);
 uint64_t format_infinity(const format *self, bool negative);
 /* The number as a float64, rounded where it is longer than 53 bits. */
 double number_to_double(number value);
+/* The number as a float32, rounded once. */
+float number_to_single(number value);
 
 #endif

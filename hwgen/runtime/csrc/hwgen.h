@@ -52,7 +52,8 @@ HWGEN_API int64_t hwgen_block_terms(const hwgen_datapath *datapath, hwgen_side s
 
 /*
  * Product of bit patterns: a is m x k and b is k x n, patterns in the narrowest unsigned integer
- * that holds them, row by row without gaps; c is m x n likewise. `status` is m x n bytes or NULL.
+ * that holds them (the bits above a pattern must be 0), row by row without gaps; c is m x n
+ * likewise, and overlaps neither. `status` is m x n bytes or NULL.
  * `engine` picks the instruction set: NULL for the best of this machine, or "portable", "avx2",
  * "avx512"; one that the machine does not have is HWGEN_UNSUPPORTED. `threads` 0 takes as many as
  * the machine has. Neither changes a bit. The caller's floating-point environment neither matters

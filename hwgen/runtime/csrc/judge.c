@@ -40,7 +40,7 @@ void job_store(const job *self, int64_t row, int64_t col, const void *pattern, u
         const format *out = &self->datapath->sides[HWGEN_OUT];
         value = format_decode(out, pattern_load(pattern, format_bytes(out->width)));
     }
-    scalar_store(self->scalar, self->c, index, number_to_double(value));
+    scalar_store_number(self->scalar, self->c, index, value);
 }
 
 static void window_dot(const job *self, const number *a, const number *b, const uint32_t *row_words,

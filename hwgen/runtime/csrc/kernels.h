@@ -4,7 +4,7 @@
  * Sums of products are kept in float64 numbers that hold integers exactly. A layout says how: slice
  * i counts in units of 2^(low + SLICE_BITS * i), and the sum is that of all slices. Products are
  * cut at the slices' units by adding and subtracting a large constant, whose last place is that
- * unit; what is cut off goes to the slice below. After every MAX_TERMS products slices hand what
+ * unit; what is cut off goes to the slice below. After MAX_TERMS summands at most slices hand what
  * exceeds them to the slice above, so that all stay exact.
  */
 #ifndef HWGEN_KERNELS_H
@@ -102,7 +102,7 @@ typedef struct {
 /* What is known of a panel's line. */
 typedef struct {
     double *largest; /* magnitude; infinite for lines with specials */
-    double *squares; /* sum of squares, a little too large */
+    double *squares; /* sum of squares, as float64 rounds it */
     int16_t *low;    /* weight of the lowest bit */
 } line_facts;
 
@@ -134,7 +134,7 @@ typedef struct {
     void (*round_fixed)(const fixed_rounding *how, int64_t count, const double *in, double *out);
     void (*widen)(int64_t count, const float *in, double *out);
     void (*decode)(const float_pattern *how, int bytes, int64_t count, const void *in, double *out);
-    /* Sums of several slices, rounded to odd in float64. */
+    /* Sums of several slices, rounded to odd in 52 bits or more. */
     void (*join)(int64_t count, int slices, const double *sums, int64_t slice, double *out);
 } kernel_set;
 

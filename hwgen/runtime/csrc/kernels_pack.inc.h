@@ -152,8 +152,9 @@ static void decode(const float_pattern *how, int bytes, int64_t count, const voi
 
 /*
  * Adds slices from the lowest up, each sum rounded to odd: the last bit is set where anything was
- * lost, so that a later rounding to fewer bits sees it. What a carry to nearest left in the slices
- * does not cancel.
+ * lost, so that a later rounding to fewer bits sees it. After a carry to nearest what lies below a
+ * slice is half its unit at most, but for what lies two slices below: a sum with it cancels one
+ * leading bit at most, which leaves a total that is rounded to odd in 52 bits if not in 53.
  */
 static void join(int64_t count, int slices, const double *sums, int64_t slice, double *out) {
     for (int64_t j = 0; j < count; j += DOUBLES) {

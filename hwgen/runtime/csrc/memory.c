@@ -35,6 +35,8 @@ memory memory_take(size_t bytes) {
     memory self = take_kept(bytes);
     if (self.start == NULL)
         self = (memory){aligned_alloc(ALIGNMENT, bytes), bytes};
+    if (self.start == NULL)
+        self.size = 0; /* nothing to be kept */
     return self;
 }
 

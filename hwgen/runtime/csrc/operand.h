@@ -49,6 +49,15 @@ static inline double scalar_load(hwgen_scalar scalar, const void *values, int64_
                                    : (double)((const float *)values)[index];
 }
 
+/* Stores a number as such a scalar, rounded once. */
+static inline void scalar_store_number(hwgen_scalar scalar, void *values, int64_t index,
+                                       number value) {
+    if (scalar == HWGEN_FLOAT64)
+        ((double *)values)[index] = number_to_double(value);
+    else
+        ((float *)values)[index] = number_to_single(value);
+}
+
 static inline void scalar_store(hwgen_scalar scalar, void *values, int64_t index, double value) {
     if (scalar == HWGEN_FLOAT64)
         ((double *)values)[index] = value;

@@ -12,7 +12,7 @@ typedef struct {
     int64_t panels;
     int64_t terms;
     double *values; /* term k of line l of panel p: values[(p * terms + k) * lines + l] */
-    float *singles; /* the same in float32, instead of values; NULL if not asked for */
+    float *singles; /* the same in float32; NULL if not asked for */
     int16_t *term_lows; /* panels x terms */
     int16_t *lows;      /* as values; NULL if not asked for */
     uint64_t *words;    /* as values; NULL if not asked for */

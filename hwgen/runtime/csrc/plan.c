@@ -30,8 +30,8 @@ static bool fits_single(const format *self) {
 }
 
 /*
- * Whether float64 holds products, and sums with two bits to spare. Products below its subnormals
- * are far below the sum's; products above its largest would meet as infinities of both signs.
+ * Whether float64 holds products, and sums with two bits to spare. Products stay below 2^1000, lest
+ * they meet as infinities of both signs; formats that keep to that have no bits below 2^-1022.
  */
 static bool has_room(const format *a, const format *b, const format *sum) {
     return sum->exponent_bits <= 10 && sum->precision <= 51 && a->precision + b->precision <= 53 &&
@@ -41,6 +41,8 @@ static bool has_room(const format *a, const format *b, const format *sum) {
 static route choose_sum(const hwgen_datapath *datapath, const kernel_set *kernels) {
     const format *a = &datapath->sides[HWGEN_A], *b = &datapath->sides[HWGEN_B];
     const format *sum = &datapath->sum.format;
+    if (!fits_double(&datapath->sides[HWGEN_OUT]))
+        return ROUTE_JUDGE;
     if (kernels->fused || !datapath->sum.fused) {
         if (sum->exponent_bits == 8 && sum->fraction_bits == 23 && fits_single(a) && fits_single(b))
             return ROUTE_SINGLE_SUM;

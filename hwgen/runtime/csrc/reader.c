@@ -8,6 +8,9 @@
 enum { MAX_TABLE_WIDTH = 16, LEAST_BY_PARTS = 512 };
 
 bool fits_double(const format *self) {
+    /* Without infinities the highest binade of 11 exponent bits lies above float64's. */
+    if (self->family == FORMAT_FLOAT && self->largest >> self->fraction_bits == 0x7FF)
+        return false;
     return self->precision <= 53;
 }
 

@@ -8,6 +8,7 @@
 
 /* Terms that the kernels take at once: panels of them lie in the first-level cache. */
 enum { TERMS = 128 };
+_Static_assert((int)TERMS <= (int)MAX_TERMS, "slices hold the sums of so many products");
 
 /* Work arrays of a tile. */
 typedef struct {
