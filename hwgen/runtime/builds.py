@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 
-from hwgen import __version__
 from hwgen.emit import generate
-from hwgen.errors import ToolError
-from hwgen.runtime.cache import cache_home
+from hwgen.emit.verilog import yosys_version
+from hwgen.runtime.cache import cached_folder
 from hwgen.spec.design import Design
 
 __all__ = ["cached_build"]
@@ -22,22 +23,19 @@ def cached_build(design: Design) -> Path:
     ToolError
         If it cannot be generated or written.
     """
-    folder = cache_home() / "builds" / f"{design.name[:100]}-{design.digest[:16]}"
-    if not _is_build(folder):
-        try:
-            generate(design, folder, force=True)
-        except OSError as error:
-            raise ToolError(
-                f"cannot write the cache {folder.parent}: {error.strerror}",
-                hint="name a folder that you may write with the environment variable HWGEN_CACHE",
-            ) from None
-    return folder
+
+    def make(folder: Path) -> None:
+        generate(design, folder)
+
+    return cached_folder(f"builds/{design.name[:100]}-{design.digest[:16]}-{_generator()}", make)
 
 
-def _is_build(folder: Path) -> bool:
-    """Whether this version of hwgen has written the folder to its end."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return manifest["tools"]["hwgen"] == __version__
+@lru_cache(maxsize=1)
+def _generator() -> str:
+    """Return a hash of what writes the Verilog, which may change between two versions too."""
+    digest = hashlib.sha256(f"{metadata.version('amaranth')} {yosys_version()}".encode())
+    root = Path(__file__).parents[1]
+    for path in sorted(root.rglob("*.py")):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(data)} ".encode() + data)
+    return digest.hexdigest()[:16]

@@ -43,7 +43,7 @@ def cached_folder(name: str, make: Callable[[Path], None]) -> Path:
     name : str
         Relative to :func:`cache_home`; it must change with everything the contents depend on.
     make : callable
-        Writes the contents, files without subfolders, into the empty folder that it is given.
+        Writes the contents into the empty folder that it is given.
 
     Raises
     ------
@@ -56,18 +56,18 @@ def cached_folder(name: str, make: Callable[[Path], None]) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+        try:
+            aside.chmod(0o755)
+            make(aside)
+            (aside / _LIST).write_text(json.dumps(_hashes(aside)), encoding="utf-8")
+            _put(aside, folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise ToolError(
             f"cannot write the cache {folder.parent}: {error.strerror}",
             hint="name a folder that you may write with the environment variable HWGEN_CACHE",
         ) from None
-    try:
-        aside.chmod(0o755)
-        make(aside)
-        (aside / _LIST).write_text(json.dumps(_hashes(aside)), encoding="utf-8")
-        _put(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return folder
 
 
@@ -97,9 +97,9 @@ def _is_intact(folder: Path) -> bool:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file in a folder but the list itself."""
+    """Return the SHA-256 of each file in a folder and below it but the list itself."""
     return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-        if path.name != _LIST
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path != folder / _LIST and not path.is_dir()
     }

@@ -16,7 +16,15 @@ __all__ = ["CANNOT_START", "NOT_FOUND", "StartError", "find_program", "launch"]
 # What shells return for a program that is there but does not start, and for one that is not.
 CANNOT_START, NOT_FOUND = 126, 127
 
-_WAITING_FOR = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+_WAITING_FOR = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,  # by which batch systems say that time is nearly over
+    signal.SIGUSR2,
+    signal.SIGCHLD,
+)
 _POLL_S = 0.5
 
 
@@ -116,7 +124,7 @@ def _has_it(news: signal.struct_siginfo) -> bool:
     """
     if news.si_code > 0:  # from the kernel
         return True
-    if news.si_signo not in (signal.SIGINT, signal.SIGQUIT):
+    if news.si_signo in (signal.SIGTERM, signal.SIGHUP):
         return False
     try:
         return os.getpgid(news.si_pid) == os.getpgrp()

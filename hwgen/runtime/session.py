@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwgen.errors import SpecError, UnsupportedError
+from hwgen.errors import SpecError, ToolError, UnsupportedError
 from hwgen.runtime.description import describe
 from hwgen.runtime.library import library_path, read_datapath
 from hwgen.runtime.rules import parse_precisions, parse_rule
@@ -57,6 +57,8 @@ class RunSettings:
         differs.
     profile : bool
         Note what the products are like (``profile.<pid>``).
+    record : bool
+        With a profile: keep some operands of each call site (``operands.<pid>.<n>``).
 
     Raises
     ------
@@ -77,6 +79,7 @@ class RunSettings:
     check: bool = False
     assert_same: bool = False
     profile: bool = False
+    record: bool = False
 
     def __post_init__(self) -> None:
         if self.datapath is not None and self.datapath.out is None:
@@ -115,6 +118,7 @@ class RunSettings:
             ("check", int(self.check)),
             ("assert", int(self.assert_same)),
             *([("profile", 1)] if self.profile else []),
+            *([("record", 1)] if self.profile and self.record else []),
         ]
         return "".join(f"{key}={value}\n" for key, value in entries)
 
@@ -170,7 +174,8 @@ def session(settings: RunSettings) -> Iterator[Path]:
         _touch(settings.log)
     folder = Path(tempfile.mkdtemp(prefix="hwgen-run."))
     try:
-        (folder / "config").write_text(settings.config(), encoding="utf-8")
+        text = settings.config().encode("utf-8", "surrogateescape")  # names of files
+        (folder / "config").write_bytes(text)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -186,10 +191,21 @@ def _touch(log: Path) -> None:
 
 
 def environment(folder: Path, base: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment that a program of this run is started with."""
+    """Return the environment that a program of this run is started with.
+
+    Raises
+    ------
+    ToolError
+        If the library cannot be named in it.
+    """
     library = library_path("hwgen_blas").resolve()
-    if any(letter in str(library) for letter in " :\t\n"):
-        # The loader splits its list there.
+    if _is_split(library):
+        if _is_split(folder):
+            raise ToolError(
+                f"neither {library} nor {folder} can stand in LD_PRELOAD, which blanks and colons"
+                " divide",
+                hint="name another folder for temporary files with the environment variable TMPDIR",
+            )
         link = folder / library.name
         link.symlink_to(library)
         library = link
@@ -199,6 +215,11 @@ def environment(folder: Path, base: Mapping[str, str]) -> dict[str, str]:
         "LD_PRELOAD": _before(str(library), base.get("LD_PRELOAD")),
         "PYTHONPATH": _before(str(HOOK), base.get("PYTHONPATH")),
     }
+
+
+def _is_split(path: Path) -> bool:
+    """Whether the loader would take a path in its list for several."""
+    return any(letter in str(path) for letter in " :\t\n")
 
 
 def _before(first: str, others: str | None) -> str:

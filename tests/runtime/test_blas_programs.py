@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -159,13 +160,17 @@ def test_every_spelling_that_numpy_and_scipy_bring_is_reached():
         assert theirs - ours == set()
 
 
-def test_every_spelling_of_the_distributions_blas_is_reached():
+def distributions_blas() -> Path:
     path = Path("/usr/lib/x86_64-linux-gnu/libblas.so.3")
     if not path.exists():
         missing("libblas.so.3 (Debian package libblas3)")
+    return path
+
+
+def test_every_spelling_of_the_distributions_blas_is_reached():
     theirs = {
         symbol
-        for symbol in exported(path)
+        for symbol in exported(distributions_blas())
         if (match := SPELLING.match(symbol)) and match[3] in ROUTINES
     }
     assert len(theirs) > 80
@@ -242,10 +247,63 @@ def test_without_any_xerbla_a_line_says_what_is_illegal(tmp_path, wide):
     assert done.stderr == "hwgen: on entry to SGEMM parameter number 10 had an illegal value\n"
 
 
-def test_an_original_in_a_local_scope_of_its_own_is_found(tmp_path, wide):
+ORDERS = """
+#include <stdio.h>
+void cblas_sgemm_batch_strided(int, int, int, int, int, int, float, const float *, int, int,
+                               const float *, int, int, float, float *, int, int, int);
+void cblas_xerbla(int position, const char *name, const char *form, ...) {
+    printf("%s %d%s\\n", name, position, form);
+}
+int main(void) {
+    float a[1] = {2}, c[1] = {9};
+    cblas_sgemm_batch_strided(99, 111, 111, 1, 1, 1, 1, a, 1, 1, a, 1, 1, 0, c, 1, 1, 1);
+    cblas_sgemm_batch_strided(101, 111, 111, 1, 1, 1, 1, a, 1, 1, a, 0, 1, 0, c, 1, 1, 1);
+    printf("%g\\n", c[0]);
+    return 0;
+}
+"""
+
+
+def test_a_strided_batch_counts_the_order_and_the_strides_among_its_arguments(tmp_path, wide):
+    library = blas_library()
+    options = (str(library), f"-Wl,-rpath,{library.parent}", "-rdynamic")
+    path = compile_c(tmp_path, "orders", ORDERS, *options)
+    name = "cblas_sgemm_batch_strided"
+    assert wide.run(path).stdout.split() == [name, "1", name, "12", "9"]
+
+
+PLAIN = """
+#include <stdio.h>
+void dgemm_(const char *, const char *, const int *, const int *, const int *, const double *,
+            const double *, const int *, const double *, const int *, const double *, double *,
+            const int *, size_t, size_t);
+int main(void) {
+    int n = 2;
+    double one = 1, zero = 0, a[4] = {1, 2, 3, 4}, c[4];
+    dgemm_("n", "n", &n, &n, &n, &one, a, &n, a, &n, &zero, c, &n, 1, 1);
+    printf("%g %g %g %g\\n", c[0], c[1], c[2], c[3]);
+    return 0;
+}
+"""
+
+
+def test_without_a_run_and_without_a_blas_plain_loops_compute(tmp_path, wide):
+    library = blas_library()
+    options = (str(library), f"-Wl,-rpath,{library.parent}")
+    path = compile_c(tmp_path, "plain", PLAIN, *options)
+    del wide.environment["HWGEN_RUN"]
+    assert wide.run(path).stdout == "7 10 15 22\n"
+
+
+@pytest.mark.parametrize("relative", [False, True], ids=["by_name", "by_relative_path"])
+def test_an_original_in_a_local_scope_of_its_own_is_found(tmp_path, wide, relative):
     library = blas_library()
     source = ILLEGAL % "#include <dlfcn.h>"
-    source = source.replace("int n = 2", 'dlopen("libblas.so.3", RTLD_NOW | RTLD_LOCAL); int n = 2')
+    opened = "libblas.so.3"
+    if relative:
+        opened = "./libmine.so"
+        shutil.copy(distributions_blas(), tmp_path / opened)
+    source = source.replace("int n = 2", f'dlopen("{opened}", RTLD_NOW | RTLD_LOCAL); int n = 2')
     options = (str(library), f"-Wl,-rpath,{library.parent}", "-ldl")
     done = wide.run(compile_c(tmp_path, "illegal", source, *options))
     # It is that library's own complaint, not ours.

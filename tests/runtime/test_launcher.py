@@ -15,7 +15,7 @@ from hwgen.runtime.launcher import StartError, find_program, launch
 # Tests may run where signals are ignored, as under nohup, and programs inherit that.
 DEFAULTS = """
 import signal
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
     signal.signal(number, signal.SIG_DFL)
 """
 
@@ -59,7 +59,7 @@ def test_the_program_gets_the_environment_and_no_signal_is_blocked_in_it():
 WAITING = f"{DEFAULTS}import time; print('ready', flush=True); time.sleep(60)"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_from_elsewhere_reaches_the_program_and_the_launcher_goes_on(number):
     with subprocess.Popen(
         [*python(LAUNCH), *python(WAITING)], stdout=subprocess.PIPE, text=True, process_group=0

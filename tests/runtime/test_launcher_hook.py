@@ -86,6 +86,21 @@ def test_a_note_survives_a_program_that_dies(tmp_path):
     assert len(notes(tmp_path)) == 1
 
 
+def test_a_note_may_hold_any_text(tmp_path):
+    text = 'a "b" \\ \n é'
+    run(f"import hwgen_hook; hwgen_hook.note({text!r}, 'because', 2)", tmp_path)
+    assert notes(tmp_path) == [{"what": text, "why": "because", "calls": 2}]
+
+
+def test_a_note_goes_to_the_run_whatever_becomes_of_the_environment(tmp_path):
+    paths = package(tmp_path / "modules", "jaxlib")
+    (tmp_path / "elsewhere").mkdir()
+    program = f"import os; os.chdir({str(tmp_path / 'elsewhere')!r}); os.environ.clear()"
+    run(f"{program}; import jaxlib", tmp_path, paths)
+    assert len(notes(tmp_path)) == 1
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_forked_child_does_not_repeat_its_parent_s_notes(tmp_path):
     paths = package(tmp_path / "modules", "jaxlib")
     program = "import os, jaxlib; pid = os.fork(); pid and os.waitpid(pid, 0)"
@@ -114,3 +129,14 @@ def test_calls_of_numpy_s_lapack_are_counted_and_give_the_same(tmp_path):
     assert run(program, tmp_path) == "[[0.5, 0.0], [0.0, 0.25]] 0.5 [4.0, 2.0]\nsingular"
     found = {note["what"]: note["calls"] for note in notes(tmp_path)}
     assert found == {"numpy.linalg.inv": 3, "numpy.linalg.svd_f": 1}
+
+
+@pytest.mark.parametrize(
+    ("end", "calls"),
+    [("os.fork() and os.wait()", 2), ("os.fork() or inv(eye(2)); os._exit(0)", 2)],
+    ids=["ended", "cut_off"],
+)
+def test_calls_of_numpy_s_lapack_are_counted_in_the_process_that_makes_them(tmp_path, end, calls):
+    program = "import os; from numpy import eye; from numpy.linalg import inv; inv(eye(2))"
+    run(f"{program}; {'inv(eye(2)); ' if 'wait' in end else ''}{end}", tmp_path)
+    assert sum(note["calls"] for note in notes(tmp_path)) == calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -128,6 +129,12 @@ def test_a_log_that_cannot_be_written_is_refused_at_once(library, tmp_path):
         pass
 
 
+def test_a_log_may_have_a_name_that_is_no_text(library, tmp_path):
+    log = tmp_path / os.fsdecode(b"log\xff")
+    with session(RunSettings(datapath=DATAPATH, log=log)) as folder:
+        assert os.fsencode(f"log={log}\n") in (folder / "config").read_bytes()
+
+
 def test_a_log_that_is_there_is_kept(library, tmp_path):
     log = tmp_path / "log"
     log.write_text("before\n")
@@ -170,3 +177,10 @@ def test_a_library_whose_path_the_loader_would_split_is_linked_to(tmp_path, monk
     preload = Path(environment(tmp_path, {})["LD_PRELOAD"])
     assert preload == tmp_path / "libhwgen_blas.so"
     assert preload.resolve() == path.resolve()
+
+
+def test_folders_that_the_loader_would_split_both_are_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "two words"
+    monkeypatch.setattr(module, "library_path", lambda name: folder / "libhwgen_blas.so")
+    with pytest.raises(ToolError, match="can stand in LD_PRELOAD"):
+        environment(folder, {})

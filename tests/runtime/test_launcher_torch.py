@@ -46,12 +46,17 @@ def autocast(x, w, b):
     with torch.autocast("cpu", torch.bfloat16):
         return F.linear(x, w, b)
 
+TINY = (5, 2, 4), (5, 2, 3), (5, 3, 4)
 for dtype in (torch.float32, torch.bfloat16):
     case("linear", F.linear, (8, 20), (6, 20), (6,))
     case("product", torch.matmul, (3, 4, 8), (8, 6))
     case("batch", torch.bmm, (4, 16, 32), (4, 32, 16))
     case("tiny batch", torch.bmm, (5, 2, 3), (5, 3, 4))
-    case("added batch", torch.baddbmm, (5, 2, 4), (5, 2, 3), (5, 3, 4))
+    case("added batch", torch.baddbmm, *TINY)
+    case("in place", lambda c, a, b: c.addmm_(a, b), (4, 6), (4, 5), (5, 6), leaf=False)
+    case("batch in place", lambda c, a, b: c.baddbmm_(a, b, beta=2), *TINY, leaf=False)
+    case("vector", torch.addmv, (6,), (6, 20), (20,), leaf=False)
+    case("vector in place", lambda c, a, b: c.addmv_(a, b), (6,), (6, 20), (20,), leaf=False)
     padded = lambda x, w, b: F.conv2d(x, w, b, padding=1)
     case("convolution", padded, (2, 4, 8, 8), (6, 4, 3, 3), (6,))
     case("groups", lambda x, w: F.conv2d(x, w, groups=2, stride=2), (2, 4, 9, 9), (6, 2, 3, 3))
@@ -72,6 +77,10 @@ MACS = {
     "batch": 3 * 4 * 16 * 32 * 16,
     "tiny batch": 3 * 5 * 2 * 3 * 4,
     "added batch": 3 * 5 * 2 * 3 * 4,
+    "in place": 4 * 5 * 6,
+    "batch in place": 5 * 2 * 3 * 4,
+    "vector": 6 * 20,
+    "vector in place": 6 * 20,
     "convolution": 3 * 2 * 6 * 4 * 9 * 64,
     "groups": 3 * 2 * 6 * 2 * 9 * 16,
     "signal": 3 * 2 * 6 * 4 * 3 * 14,

@@ -4,18 +4,23 @@ Costs a dictionary look-up an import, and nothing else until such a package appe
 ``unreachable.<pid>.json`` in the run's folder: a list of {"what", "why", "calls"}.
 """
 
+import _thread
 import atexit
 import os
 import sys
 
+_run = os.environ.get("HWGEN_RUN", "")  # the program may change it later
 _notes = {}
+_lock = _thread.RLock()  # of the notes and their file; cheaper to import than threading
 _last = []  # functions that add notes when the program ends
+_forks = [_notes.clear]  # functions that forget what a child's parent will report
 
 
 def note(what, why, calls=0):
     """Note that products of ``what`` do not reach BLAS; further calls are added up."""
-    _notes[what, why] = _notes.get((what, why), 0) + calls
-    write()
+    with _lock:
+        _notes[what, why] = _notes.get((what, why), 0) + calls
+        write()
 
 
 def at_end(function):
@@ -23,19 +28,39 @@ def at_end(function):
     _last.append(function)
 
 
-def write():
-    """Write the notes; a run whose folder is gone already is over."""
-    # Not needed by most programs, and slow to import.
-    import json
-    import pathlib
+def at_fork(function):
+    """Have ``function`` called in every child that the program forks."""
+    _forks.append(function)
 
-    folder = os.environ.get("HWGEN_RUN", "")
-    entries = [{"what": what, "why": why, "calls": calls} for (what, why), calls in _notes.items()]
+
+def write():
+    """Write the notes; a run whose folder is gone already is over.
+
+    Nothing is imported here, not even json: a child that is forked while another thread imports
+    would wait for that thread for ever.
+    """
+    entries = [
+        f'{{"what": {_quoted(what)}, "why": {_quoted(why)}, "calls": {calls}}}'
+        for (what, why), calls in list(_notes.items())
+    ]
     try:
-        path = pathlib.Path(folder, f"unreachable.{os.getpid()}.json")
-        path.write_text(json.dumps(entries), encoding="utf-8")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        file = os.open(f"{_run}/unreachable.{os.getpid()}.json", flags, 0o666)
+    except OSError:
+        return
+    try:
+        os.write(file, f"[{', '.join(entries)}]".encode("ascii"))
     except OSError:
         pass
+    finally:
+        os.close(file)
+
+
+def _quoted(text):
+    """Return a string as JSON has it."""
+    plain = set(map(chr, range(32, 127))) - {'"', "\\"}
+    letters = (c if c in plain else f"\\u{min(ord(c), 0xFFFD):04x}" for c in text)
+    return f'"{"".join(letters)}"'
 
 
 def install(folder):
@@ -44,11 +69,19 @@ def install(folder):
     atexit.register(_end)
     if hasattr(os, "register_at_fork"):
         # A child starts its own notes: the parent reports what it knew until here.
-        os.register_at_fork(after_in_child=_notes.clear)
+        os.register_at_fork(after_in_child=_forget)
 
 
 def _end():
     for function in _last:
+        function()
+
+
+def _forget():
+    global _lock
+    # Another thread of the parent may have had the old one.
+    _lock = _thread.RLock()
+    for function in _forks:
         function()
 
 

@@ -10,7 +10,7 @@ class _Counted:
 
     def __init__(self, module):
         self._module = module
-        self.calls = {}
+        self.calls = {}  # after the first one of each
 
     def __getattr__(self, name):
         function = getattr(self._module, name)
@@ -19,7 +19,12 @@ class _Counted:
         calls = self.calls
 
         def counted(*operands, **options):
-            calls[name] = calls.get(name, 0) + 1
+            if name not in calls:
+                # At once: a worker of multiprocessing ends without a word.
+                calls[name] = 0
+                hwgen_hook.note("numpy.linalg." + name, _WHY, 1)
+            else:
+                calls[name] += 1
             return function(*operands, **options)
 
         self.__dict__[name] = counted
@@ -36,3 +41,4 @@ def act(module):
             hwgen_hook.note("numpy.linalg." + name, _WHY, calls)
 
     hwgen_hook.at_end(report)
+    hwgen_hook.at_fork(counted.calls.clear)

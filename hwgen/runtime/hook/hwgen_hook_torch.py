@@ -11,7 +11,8 @@ Products of float32 and float64 matrices call BLAS by themselves. What does not:
 
 The last two replace kernels of the CPU by way of ``torch.library``, below autograd, so that
 backward passes, autocast and models written in C++ go the same way. Each calls the kernel with an
-``out=`` argument, which is another one and not replaced.
+``out=`` argument, which is another one and not replaced. ``dot`` has no such kernel below it and
+stays as it is: products of two 16-bit vectors do not reach BLAS.
 """
 
 import os
@@ -99,6 +100,11 @@ def _products(torch):
             return mv(a.float(), b.float()).to(a.dtype)
         return aten.mv.out(a, b, out=a.new_empty(0))
 
+    def addmv(c, a, b, *, beta=1, alpha=1):
+        if _narrow(c, a, b):
+            return addmv(*_widened(c, a, b), beta=beta, alpha=alpha).to(a.dtype)
+        return aten.addmv.out(c, a, b, beta=beta, alpha=alpha, out=a.new_empty(0))
+
     def addmm(c, a, b, *, beta=1, alpha=1):
         if _narrow(c, a, b):
             return addmm(*_widened(c, a, b), beta=beta, alpha=alpha).to(a.dtype)
@@ -122,7 +128,17 @@ def _products(torch):
         product = bmm(a, b).mul_(alpha)
         return product if beta == 0 else product.add_(c, alpha=beta)
 
-    return mm, mv, addmm, bmm, baddbmm
+    return mm, mv, addmv, addmm, bmm, baddbmm, *map(_in_place, (addmv, addmm, baddbmm))
+
+
+def _in_place(kernel):
+    """Return the kernel that leaves the result in its first operand."""
+
+    def changed(c, a, b, *, beta=1, alpha=1):
+        return c.copy_(kernel(c, a, b, beta=beta, alpha=alpha))
+
+    changed.__name__ = kernel.__name__ + "_"
+    return changed
 
 
 def _convolutions(torch):

@@ -134,11 +134,6 @@ static bool parse_backend(const char *value, bool *on_device, bool *native) {
     return *on_device || *native || strcmp(value, "c") == 0;
 }
 
-static bool open_log(hw_config *config, const char *path) {
-    config->log = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    return config->log >= 0;
-}
-
 /* Takes one key=value; false where the value is not one the key has. */
 static bool parse_entry(hw_config *config, const char *key, char *value, const char **datapath,
                         bool *on_device) {
@@ -155,10 +150,12 @@ static bool parse_entry(hw_config *config, const char *key, char *value, const c
         return parse_switch(value, &config->check);
     if (strcmp(key, "profile") == 0)
         return parse_switch(value, &config->profile);
+    if (strcmp(key, "record") == 0)
+        return parse_switch(value, &config->record);
     if (strcmp(key, "assert") == 0)
         return parse_switch(value, &config->assert_same);
     if (strcmp(key, "log") == 0)
-        return open_log(config, value);
+        return hw_log_open(config->log = value);
     if (strcmp(key, "min_mnk") == 0)
         return parse_integer(value, 0, &config->min_mnk);
     if (strcmp(key, "precisions") == 0) {
@@ -177,7 +174,7 @@ static bool parse_entry(hw_config *config, const char *key, char *value, const c
 bool hw_config_parse(hw_config *config, char *text, char *error, size_t size) {
     const char *datapath = NULL;
     bool on_device = false;
-    *config = (hw_config){.precisions = "sdcz", .threads = 1, .log = -1};
+    *config = (hw_config){.precisions = "sdcz", .threads = 1};
     char *position = NULL;
     for (char *line = strtok_r(text, "\n", &position); line != NULL;
          line = strtok_r(NULL, "\n", &position)) {

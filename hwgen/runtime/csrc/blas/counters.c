@@ -12,12 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "library.h"
 
-enum { VERSION = 1, MAX_RECORDS = 512 };
+enum { VERSION = 1, MAX_RECORDS = 1024 /* more than symbols */ };
 
 typedef struct {
     char magic[8];
@@ -54,6 +54,21 @@ static _Atomic(uint32_t) generation = 1;
 static counter_file *file;
 static bool broken; /* the file could not be made: nothing is counted */
 
+/*
+ * Not a hole in the file: on a full disk, writing there would kill the program. So would a file
+ * larger than its limit.
+ */
+static bool reserve(int handle) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < sizeof(counter_file))
+        return false;
+    int status;
+    do {
+        status = posix_fallocate(handle, 0, sizeof(counter_file));
+    } while (status == EINTR);
+    return status == 0;
+}
+
 static counter_file *make_file(void) {
     char path[PATH_MAX];
     const char *folder = hw_config_get()->folder;
@@ -67,7 +82,7 @@ static counter_file *make_file(void) {
     if (handle < 0)
         return NULL;
     void *memory = MAP_FAILED;
-    if (ftruncate(handle, sizeof(counter_file)) == 0)
+    if (reserve(handle))
         memory = mmap(NULL, sizeof(counter_file), PROT_READ | PROT_WRITE, MAP_SHARED, handle, 0);
     close(handle);
     if (memory == MAP_FAILED)

@@ -1,4 +1,4 @@
-/* What entries.inc is written with: parameter lists and the steps every entry shares. */
+/* What the .inc files are written with: parameter lists and the steps every entry shares. */
 #ifndef HWGEN_BLAS_ENTRY_H
 #define HWGEN_BLAS_ENTRY_H
 

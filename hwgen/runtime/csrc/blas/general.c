@@ -81,7 +81,8 @@ void hw_gemm_strided(hw_call *call, char letter, const hw_arguments *arguments) 
     hw_arguments member = *arguments;
     member.pointers = plain;
     hw_gemm(call, letter, &member);
-    if (call->illegal != 0)
+    /* The order of the C interface stands before all of these. */
+    if (call->illegal > arguments->c_interface)
         call->illegal = positions[call->illegal - 1 - arguments->c_interface]
                         + arguments->c_interface;
     call->a_stride = hw_integer(arguments, 9);

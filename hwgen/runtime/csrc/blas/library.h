@@ -1,10 +1,11 @@
 /*
  * Inside of the BLAS library that is preloaded into programs.
  *
- * An exported function gathers its arguments (entries.inc, spellings.c), a routine turns them into
- * products (routines.c, update.c), a product runs on the C kernels or on a device (product.c,
- * device.c), and dispatch.c decides between that and the library the program would have reached
- * without us (original.c). See docs/blas.md for the arithmetic.
+ * An exported function gathers its arguments (fortran.inc, cblas.inc, pack.inc, in the spellings of
+ * spellings.c), a routine turns them into products (general.c and others of routines.h, update.c), a
+ * product runs on the C kernels or on a device (product.c, device.c), and dispatch.c decides between
+ * that and the library the program would have reached without us (original.c). See docs/blas.md for
+ * the arithmetic.
  */
 #ifndef HWGEN_BLAS_LIBRARY_H
 #define HWGEN_BLAS_LIBRARY_H
@@ -129,11 +130,12 @@ typedef struct {
     hw_term *terms;
     int term_count;
     int threads;
-    int log; /* file descriptor, -1 for none */
+    const char *log; /* its path, NULL for none */
     bool check;
     bool assert_same;
     bool native;  /* serve nothing */
     bool profile; /* note what the products are like */
+    bool record;  /* and keep some operands of each call site */
 } hw_config;
 
 /* What HWGEN_RUN says, read at the first call; NULL: everything goes to the original library. */
@@ -226,6 +228,7 @@ void hw_count_error(hw_call *call, double error);
 void hw_count_device(const hwgen_device_state *state);
 void hw_counters_forked(void);
 
+bool hw_log_open(const char *path);
 /* `error` below 0: not measured. */
 void hw_log_call(const hw_call *call, const char *ran, double error);
 

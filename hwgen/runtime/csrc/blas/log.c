@@ -1,11 +1,47 @@
 /* The log of calls, and the comparison with the original library that `check` asks for. */
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "library.h"
+
+/*
+ * The program may close every file that it does not know, as daemons do, and get our number for one
+ * of its own: the log is known by its inode, not by its number.
+ */
+static _Atomic(int) number = -1;
+static dev_t device;
+static ino_t inode;
+
+bool hw_log_open(const char *path) {
+    struct stat found;
+    const int opened = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (opened < 0)
+        return false;
+    /* Where standard output is closed its number is free, and not ours to take. */
+    const int above = fcntl(opened, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    close(opened);
+    if (above < 0 || fstat(above, &found) != 0)
+        return false;
+    device = found.st_dev;
+    inode = found.st_ino;
+    number = above;
+    return true;
+}
+
+/* The log, opened again where it was closed; -1 if that fails. */
+static int log_file(const char *path) {
+    struct stat found;
+    const int known = number;
+    if (known >= 0 && fstat(known, &found) == 0 && found.st_dev == device
+        && found.st_ino == inode)
+        return known;
+    return hw_log_open(path) ? number : -1;
+}
 
 static size_t append(char *line, size_t length, size_t size, const char *text) {
     const size_t room = size - length;
@@ -27,7 +63,7 @@ static size_t append_error(char *line, size_t length, size_t size, double error)
 
 void hw_log_call(const hw_call *call, const char *ran, double error) {
     char line[512];
-    if (call->config->log < 0)
+    if (call->config->log == NULL)
         return;
     int start = snprintf(line, sizeof line,
                          "{\"pid\":%ld,\"symbol\":\"%s\",\"m\":%lld,\"n\":%lld,\"k\":%lld,"
@@ -42,7 +78,8 @@ void hw_log_call(const hw_call *call, const char *ran, double error) {
         length = append(line, length, sizeof line, "\"");
     }
     length = append(line, length, sizeof line, "}\n");
-    const ssize_t written = write(call->config->log, line, length);
+    const int file = log_file(call->config->log);
+    const ssize_t written = file >= 0 ? write(file, line, length) : 0;
     (void)written;
 }
 

@@ -49,21 +49,21 @@ static void *look_in(const char *object, const char *name) {
 typedef struct {
     char **names;
     size_t count;
-    bool failed;
 } object_list;
 
 static int collect(struct dl_phdr_info *info, size_t size, void *data) {
     object_list *list = data;
     (void)size;
-    if (info->dlpi_name == NULL || info->dlpi_name[0] != '/')
+    /* The program itself has no name here, and what the kernel brings along no path. */
+    if (info->dlpi_name == NULL || strchr(info->dlpi_name, '/') == NULL)
         return 0;
     char **names = realloc(list->names, (list->count + 1) * sizeof *names);
     if (names == NULL)
-        return list->failed = true;
+        return 1;
     list->names = names;
     names[list->count] = strdup(info->dlpi_name);
     if (names[list->count] == NULL)
-        return list->failed = true;
+        return 1;
     list->count++;
     return 0;
 }
@@ -86,7 +86,8 @@ void *hw_original_named(const char *name, const void *caller) {
     if (is_foreign(function))
         return function;
     Dl_info info;
-    if (dladdr(caller, &info) != 0 && info.dli_fname != NULL && info.dli_fname[0] == '/') {
+    if (dladdr(caller, &info) != 0 && info.dli_fname != NULL
+        && strchr(info.dli_fname, '/') != NULL) {
         function = look_in(info.dli_fname, name);
         if (function != NULL)
             return function;
@@ -119,6 +120,21 @@ void *hw_original(hw_entry *entry, const void *caller) {
 
 /* --- illegal arguments, where there is no original to complain ------------------------------ */
 
+/* BLAS knows itself in capitals, without what compilers and 64-bit integers append. */
+static void name_in_capitals(char *routine) {
+    static const char *const endings[] = {"_64_", "64_", "_64", "_"};
+    const size_t length = strlen(routine);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t width = strlen(endings[i]);
+        if (length > width && strcmp(routine + length - width, endings[i]) == 0) {
+            routine[length - width] = '\0';
+            break;
+        }
+    }
+    for (char *letter = routine; *letter != '\0'; letter++)
+        *letter -= *letter >= 'a' && *letter <= 'z' ? 'a' - 'A' : 0;
+}
+
 void hw_illegal_argument(const hw_entry *entry, int position) {
     char routine[48];
     const char *name = entry->symbol;
@@ -134,10 +150,7 @@ void hw_illegal_argument(const hw_entry *entry, int position) {
             return;
         }
     } else {
-        /* BLAS knows itself in capitals, without what compilers append. */
-        routine[strcspn(routine, "_")] = '\0';
-        for (char *letter = routine; *letter != '\0'; letter++)
-            *letter -= *letter >= 'a' && *letter <= 'z' ? 'a' - 'A' : 0;
+        name_in_capitals(routine);
         typedef void handler(const char *, const int64_t *, size_t);
         handler *complain = (handler *)dlsym(RTLD_DEFAULT, "xerbla_");
         if (complain != NULL) {

@@ -254,6 +254,8 @@ void hw_profile_product(const hw_call *call, hwgen_scalar scalar, int64_t m, int
     if (site == NULL)
         return;
     hw_environment_enter(&saved);
+    if (call->config->record && site->calls == 0)
+        hw_record_operands(call->config->folder, site, scalar, m, n, k, a, b);
     add_product(site, scalar, m, n, k, a, b);
     hw_environment_leave(&saved);
     hw_site_leave();

@@ -48,6 +48,13 @@ void hw_profile_product(const hw_call *call, hwgen_scalar scalar, int64_t m, int
 void hw_profile_call(hw_call *call);
 void hw_profile_forked(void);
 
+/*
+ * Writes some rows of A and columns of B into $HWGEN_RUN/operands.<pid>.<n>, at the first product
+ * of a site; hwgen/explore/recorded.py reads it. What cannot be written is left out.
+ */
+void hw_record_operands(const char *folder, const hw_site *site, hwgen_scalar scalar, int64_t m,
+                        int64_t n, int64_t k, hwgen_matrix a, hwgen_matrix b);
+
 /* --- for profile.c only -------------------------------------------------------------------- */
 
 /* The site of a call, with the lock held until hw_site_leave; NULL if there is no file. */

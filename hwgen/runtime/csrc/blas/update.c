@@ -50,8 +50,9 @@ static void finish(const hw_update *u, const panel *p, const char *products, siz
     const size_t scalar = hw_scalar_bytes(hw_scalar_of(u->letter));
     for (int64_t row = 0; row < p->rows; row++) {
         const int64_t i = p->top + row;
-        const int64_t first = u->part == HW_UPPER ? i : p->left;
-        const int64_t end = u->part == HW_LOWER ? i + 1 : p->left + p->columns;
+        const int64_t beyond = p->left + p->columns;
+        const int64_t first = u->part == HW_UPPER && i > p->left ? i : p->left;
+        const int64_t end = u->part == HW_LOWER && i + 1 < beyond ? i + 1 : beyond;
         hw_row line = {.sign_a = u->a.conjugate ? -1 : 1,
                        .sign_b = u->b.conjugate ? -1 : 1,
                        .alpha = {u->alpha[0], u->alpha[1]},
@@ -80,6 +81,46 @@ static int64_t panel_rows(const hw_update *u) {
     return smaller(u->m, fitting < TRIANGLE_ROWS ? TRIANGLE_ROWS : fitting);
 }
 
+/* The columns of C, from rows `top` on, that belong to its part. */
+static panel rows_of(const hw_update *u, int64_t top, int64_t rows) {
+    panel p = {top, rows, 0, u->n};
+    if (u->part == HW_LOWER)
+        p.columns = top + rows;
+    if (u->part == HW_UPPER) {
+        p.left = top;
+        p.columns = u->n - top;
+    }
+    return p;
+}
+
+static int run_panel(hw_call *call, const hw_update *u, const panel *p, char *products,
+                     size_t bytes) {
+    const int status = multiply(call, u, p, products, bytes);
+    if (status == HWGEN_OK && call->on != HW_ON_NOTHING) {
+        finish(u, p, products, bytes);
+        call->touched = true;
+    }
+    return status;
+}
+
+/*
+ * Without memory from the heap, a piece of a row at a time: once a part of C is written, no other
+ * library can take over.
+ */
+static int run_pieces(hw_call *call, const hw_update *u, char *small) {
+    const int64_t width = SMALL_BYTES / 4 / (int64_t)sizeof(double);
+    int status = HWGEN_OK;
+    for (int64_t top = 0; top < u->m; top++) {
+        panel p = rows_of(u, top, 1);
+        const int64_t end = p.left + p.columns;
+        for (; status == HWGEN_OK && p.left < end; p.left += width) {
+            p.columns = smaller(width, end - p.left);
+            status = run_panel(call, u, &p, small, SMALL_BYTES / 4);
+        }
+    }
+    return status;
+}
+
 static int run_panels(hw_call *call, const hw_update *u) {
     char small[SMALL_BYTES] __attribute__((aligned(64)));
     const int64_t rows = panel_rows(u);
@@ -87,20 +128,12 @@ static int run_panels(hw_call *call, const hw_update *u) {
     const size_t bytes = (size_t)(rows * u->n) * scalar;
     const size_t total = bytes * (hw_is_complex(u->letter) ? 4 : 1);
     char *products = total <= sizeof small ? small : malloc(total);
-    int status = products != NULL ? HWGEN_OK : HWGEN_NO_MEMORY;
+    if (products == NULL)
+        return call->touched ? run_pieces(call, u, small) : HWGEN_NO_MEMORY;
+    int status = HWGEN_OK;
     for (int64_t top = 0; status == HWGEN_OK && top < u->m; top += rows) {
-        panel p = {top, smaller(rows, u->m - top), 0, u->n};
-        if (u->part == HW_LOWER)
-            p.columns = p.top + p.rows;
-        if (u->part == HW_UPPER) {
-            p.left = p.top;
-            p.columns = u->n - p.left;
-        }
-        status = multiply(call, u, &p, products, bytes);
-        if (status == HWGEN_OK && call->on != HW_ON_NOTHING) {
-            finish(u, &p, products, bytes);
-            call->touched = true;
-        }
+        const panel p = rows_of(u, top, smaller(rows, u->m - top));
+        status = run_panel(call, u, &p, products, bytes);
     }
     if (products != small)
         free(products);
@@ -126,7 +159,7 @@ static bool is(const double value[2], double number) {
 
 /* Whether A and B may change places: always where the arithmetic is the machine's. */
 static bool commutes(const hw_call *call) {
-    const hwgen_datapath *datapath = call->config->datapath;
+    const hwgen_datapath *datapath = call->config != NULL ? call->config->datapath : NULL;
     return datapath == NULL || hwgen_commutes(datapath);
 }
 
