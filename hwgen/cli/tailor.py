@@ -19,7 +19,7 @@ from hwgen.errors import HwgenError
 
 if TYPE_CHECKING:
     from hwgen.explore.records import Exploration, Point
-    from hwgen.explore.search import Found, Progress, Settings
+    from hwgen.explore.search import Found, Progress, Search, Settings
 
 __all__ = ["command"]
 
@@ -54,6 +54,11 @@ _REPORT_EVERY_S = 10.0
 )
 @click.option("--smaller-is-better", is_flag=True, help="With --metric: such as a loss.")
 @click.option(
+    "--metric-name",
+    metavar="TEXT",
+    help="With --metric: what reports call it.  [default: the words before the number]",
+)
+@click.option(
     "--formats",
     default=_FORMATS,
     show_default=True,
@@ -84,6 +89,12 @@ _REPORT_EVERY_S = 10.0
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Library of cells that energy is measured with.  [default: OSU 0.18 um]",
+)
+@click.option(
+    "--record/--no-record",
+    default=True,
+    show_default=True,
+    help="Measure energy with operands of the program too, of the call site with the most work.",
 )
 @click.option(
     "--min-mnk",
@@ -130,7 +141,7 @@ def command(ctx: click.Context, program: tuple[str, ...], **options: Any) -> Non
     it, for each choice of operand formats. Then the whole program runs on them, bit for bit as the
     circuit computes: its bits are cut from below, its range from above, until it no longer does.
     Of what does, energy is measured on netlists of the processing element, beside a conventional
-    unit (fma:fp32) with the same operands.
+    unit (fma:fp32) with the same operands: drawn ones of three kinds, and some of the program's.
 
     The program must compute the same numbers each time: fix its seeds. What was measured is kept in
     the output folder, by the program's words and the files that they name, so that a search that
@@ -144,8 +155,7 @@ def command(ctx: click.Context, program: tuple[str, ...], **options: Any) -> Non
         raise click.UsageError("missing the program; put it behind --, as in -- python x.py", ctx)
     began = time.monotonic()
     settings = _settings(program, options)
-    found = _search(settings, options)
-    result = _exploration(found, settings, options, time.monotonic() - began)
+    found, result = _search(settings, options, began)
     _write(result, found, settings, options)
     _print(result, found, options)
     if not any(point.chosen for point in result.points):
@@ -165,9 +175,15 @@ def _settings(program: tuple[str, ...], options: dict[str, Any]) -> Settings:
         raise HwgenError(f"--margin is {options['margin']:g}; it must be 1 or more")
     metric = None
     if options["metric"] is not None:
-        metric = Metric(pattern=options["metric"], smaller_is_better=options["smaller_is_better"])
-    elif options["smaller_is_better"] or options["lose"]:
-        raise HwgenError("--lose and --smaller-is-better belong to --metric; give one")
+        metric = Metric(
+            pattern=options["metric"],
+            smaller_is_better=options["smaller_is_better"],
+            called=options["metric_name"] or "",
+        )
+    elif options["smaller_is_better"] or options["lose"] or options["metric_name"]:
+        raise HwgenError(
+            "--lose, --smaller-is-better and --metric-name belong to --metric; give one"
+        )
     find_program(program[0], os.environ)
     task = Task(
         program=program,
@@ -177,6 +193,7 @@ def _settings(program: tuple[str, ...], options: dict[str, Any]) -> Settings:
         only=tuple(parse_rule(rule) for rule in options["only"]),
         precisions=parse_precisions(options["precisions"]),
         timeout=options["timeout"],
+        record=options["record"],
     )
     liberty = options["liberty"]
     return Settings(
@@ -194,27 +211,26 @@ def _settings(program: tuple[str, ...], options: dict[str, Any]) -> Settings:
     )
 
 
-def _search(settings: Settings, options: dict[str, Any]) -> Found:
+def _search(settings: Settings, options: dict[str, Any], began: float) -> tuple[Found, Exploration]:
     from hwgen.explore.cache import Cache
-    from hwgen.explore.element_energy import measure_element
+    from hwgen.explore.element_energy import check_library, measure_element
     from hwgen.explore.pools import pool
     from hwgen.explore.search import Search
-    from hwgen.flow.asic import find_library
     from hwgen.runtime.library import library_path
 
     # What would stop the last stage stops the search at once.
-    find_library(settings.liberty)
+    check_library(settings.liberty)
     library_path("hwgen_blas")
     cache = Cache(options["output"] / "cache")
     with pool(settings.jobs, options["dask"]) as executor, _showing() as progress:
-        return Search(settings, cache, executor, measure_element, progress).run()
+        search = Search(settings, cache, executor, measure_element, progress)
+        found = search.run()
+        result = _with_sites(_exploration(found, settings, options), found, settings, search)
+    return found, replace(result, seconds=round(time.monotonic() - began, 1))
 
 
-def _exploration(
-    found: Found, settings: Settings, options: dict[str, Any], seconds: float
-) -> Exploration:
-    from hwgen.explore.candidates import Operands, Sizes
-    from hwgen.explore.outcome import chosen_point, exploration, site_notes
+def _exploration(found: Found, settings: Settings, options: dict[str, Any]) -> Exploration:
+    from hwgen.explore.outcome import exploration
 
     task = settings.task
     result = exploration(
@@ -223,8 +239,19 @@ def _exploration(
         goal=settings.goal,
         margin=settings.margin,
         commands=[shlex.join(["hwgen", *sys.argv[1:]])],
-        seconds=round(seconds, 1),
+        seconds=0.0,
     )
+    return replace(result, rows=options["rows"], cols=options["cols"])
+
+
+def _with_sites(
+    result: Exploration, found: Found, settings: Settings, search: Search
+) -> Exploration:
+    """Add what the call sites would need by themselves."""
+    from hwgen.explore.candidates import Operands, Sizes
+    from hwgen.explore.outcome import chosen_point, site_notes
+    from hwgen.explore.site_designs import saving, site_designs, site_windows, worth_measuring
+
     chosen = chosen_point(result.points)
     if chosen is None:
         return result
@@ -235,7 +262,10 @@ def _exploration(
         replace(point, notes=[*point.notes, *notes]) if point.chosen else point
         for point in result.points
     ]
-    return replace(result, points=points)
+    windows = site_windows(chosen, sizes)
+    energies = search.energies(worth_measuring(windows, chosen))
+    designs = site_designs(windows, chosen, energies)
+    return replace(result, points=points, site_designs=designs, site_saving=saving(designs, chosen))
 
 
 def _write(result: Exploration, found: Found, settings: Settings, options: dict[str, Any]) -> None:
@@ -280,6 +310,24 @@ def _print(result: Exploration, found: Found, options: dict[str, Any]) -> None:
     click.echo(f"chosen   a={chosen.a} b={chosen.b} acc={chosen.acc} out={chosen.out}")
     for note in chosen.notes:
         click.echo(f"         {note}")
+    if chosen.energies:
+        kinds = ", ".join(f"{kind} {pj:.1f}" for kind, pj in chosen.energies.items())
+        click.echo(f"energy   {kinds} pJ a MAC")
+        if found.recording is not None:
+            site, share = found.recording.site, found.recording.share
+            click.echo(f"         recorded: operands of {site}, {share:.0%} of the work")
+    if result.site_saving is not None:
+        click.echo(
+            f"sites    a design for each call site would save about {result.site_saving:.1%} of the"
+            " energy"
+        )
+        click.echo("         (an estimate: no program ran on these, whose energies are measured)")
+        for design in result.site_designs:
+            if design.acc != chosen.acc:
+                click.echo(
+                    f"         {design.name} ({design.share:.0%} of the work): {design.width} bits,"
+                    f" {design.energy_pj:.1f} pJ a MAC"
+                )
     click.echo(f"design   {folder / 'design'}")
     click.echo(f"records  {folder / 'exploration.json'} ({len(result.points)} points)")
 

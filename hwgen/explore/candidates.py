@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from hwgen.errors import SpecError
 from hwgen.explore.profile import Profile, SiteProfile, rounding_bound
+from hwgen.explore.records import LARGEST
 from hwgen.explore.sizing import Ranges, error_bound, size_window
 from hwgen.formats import Format, parse_format
 from hwgen.formats.exact import floor_log2
@@ -223,7 +224,8 @@ class Sizes:
             error = error_bound(candidate.window, ranges, parse_format(self.operands.out))
         except SpecError:
             return None
-        return float((error + rounded) / Fraction(self.profile.least_result))
+        bound = (error + rounded) / Fraction(self.profile.least_result)
+        return float(min(bound, Fraction(LARGEST)))
 
     def _scale(self) -> Fraction:
         least = self.profile.least_result

@@ -15,7 +15,7 @@ from hwgen.errors import HwgenError
 from hwgen.explore.candidates import BASELINE, Candidate, Operands
 from hwgen.spec.accumulator import Overflow, Window
 
-__all__ = ["Descent", "Start", "descend", "spread"]
+__all__ = ["Descent", "Start", "descend", "spread", "with_top"]
 
 _MOST_SATURATED = 4  # bits of range that saturation may stand in for
 Descent = Generator[list[Candidate], Sequence[bool], None]
@@ -75,9 +75,7 @@ def descend(start: Start, *, together: int, designs: int) -> Descent:
     saturating = replace(window, lsb=coarsest, overflow=Overflow.SATURATE)
     top = window.msb + window.ovf
     lowest = max(coarsest, top - _MOST_SATURATED - 1)
-    yield from _section(
-        lambda place: of.window(_with_top(saturating, place)), top, lowest, together
-    )
+    yield from _section(lambda place: of.window(with_top(saturating, place)), top, lowest, together)
 
 
 class _Windows:
@@ -123,8 +121,8 @@ def spread(first: int, last: int, count: int) -> list[int]:
     return [round(first + (last - first) * i / (count - 1)) for i in range(count)]
 
 
-def _with_top(window: Window, top: int) -> Window:
-    """The window whose sign bit weighs ``2**top``."""
+def with_top(window: Window, top: int) -> Window:
+    """Return the window whose sign bit weighs ``2**top``."""
     if top >= window.msb:
         return replace(window, ovf=top - window.msb)
     return replace(window, msb=top, ovf=0)

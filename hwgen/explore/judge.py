@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from hwgen.errors import HwgenError
 from hwgen.explore.trial import Metric, Trial
@@ -19,6 +20,8 @@ class Judgement:
     ----------
     does : bool
     error, metric : float or None
+    site_errors : mapping of str to float or None
+        The error by call site, of those that were compared; None for an infinite one.
     notes : tuple of str
         Why it does not, and what else a reader must know.
     """
@@ -27,6 +30,7 @@ class Judgement:
     error: float | None
     metric: float | None
     notes: tuple[str, ...] = ()
+    site_errors: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +104,13 @@ class Goal:
             assert self.tolerance is not None
             assert trial.error is not None
             does = trial.error <= self.tolerance
-        return Judgement(does=does, error=trial.error, metric=value, notes=tuple(notes))
+        return Judgement(
+            does=does,
+            error=trial.error,
+            metric=value,
+            notes=tuple(notes),
+            site_errors=trial.site_errors or {},
+        )
 
 
 def same_numbers(first: Trial, second: Trial, goal: Goal) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,13 +14,14 @@ from hwgen import __version__
 from hwgen.errors import SpecError
 from hwgen.explore.candidates import Sizes, narrower_sites
 from hwgen.explore.judge import Goal
-from hwgen.explore.profile import Profile
+from hwgen.explore.profile import OTHER, Profile
 from hwgen.explore.records import Exploration, Point
 from hwgen.explore.search import Found, Measured
 from hwgen.spec.accumulator import Overflow
 
 __all__ = ["chosen_point", "exploration", "mark_front", "proven_point", "site_notes"]
 
+_MOST_NOTED = 8  # call sites; a program may have hundreds
 _PROVEN = "proven"  # how notes on proven ranges begin
 
 
@@ -60,7 +62,8 @@ def exploration(
             "numpy": np.__version__,
         },
         tolerance=goal.tolerance,
-        metric_name=None if goal.metric is None else goal.metric.pattern,
+        metric_name=None if goal.metric is None else goal.metric.name,
+        metric_smaller_is_better=goal.metric is not None and goal.metric.smaller_is_better,
         native_metric=found.native_metric,
         library=min(libraries, default=None),
         seconds=seconds,
@@ -73,9 +76,6 @@ def _point(one: Measured, found: Found, goal: Goal, margin: float) -> Point:
     notes = list(judgement.notes)
     if not candidate.baseline and judgement.does:
         notes.append(_range_note(sizes, one, margin))
-    metric = judgement.metric
-    if metric is not None and goal.metric is not None and goal.metric.smaller_is_better:
-        metric = -metric  # in the records larger is better
     energy = one.energy or {}
     return Point(
         name=candidate.name,
@@ -87,13 +87,25 @@ def _point(one: Measured, found: Found, goal: Goal, margin: float) -> Point:
         width=candidate.width,
         bound=sizes.bound(candidate),
         error=judgement.error,
-        metric=metric,
+        site_errors=_by_site(judgement.site_errors, found.profile),
+        metric=judgement.metric,
         acceptable=judgement.does,
         energy_pj=energy.get("energy_pj"),
+        energies=energy.get("energies", {}),
         area_um2=energy.get("area_um2"),
         fmax_mhz=energy.get("fmax_mhz"),
         notes=notes,
     )
+
+
+def _by_site(errors: Mapping[str, float | None], profile: Profile) -> dict[str, float | None]:
+    """Errors under the profile's names: what has no site of its own is among the others."""
+    names = {site.name for site in profile.sites}
+    found: dict[str, float] = {}
+    for name, error in errors.items():
+        name = name if name in names else OTHER
+        found[name] = max(found.get(name, 0.0), math.inf if error is None else error)
+    return {name: None if math.isinf(error) else error for name, error in found.items()}
 
 
 def _range_note(sizes: Sizes, one: Measured, margin: float) -> str:
@@ -125,7 +137,9 @@ def _beats(one: Point, other: Point, goal: Goal) -> bool:
 def _marks(point: Point, goal: Goal) -> tuple[float, ...]:
     assert point.energy_pj is not None
     error = float("inf") if point.error is None else point.error
-    metric = 0.0 if goal.metric is None or point.metric is None else -point.metric
+    metric = 0.0
+    if goal.metric is not None and point.metric is not None:
+        metric = point.metric if goal.metric.smaller_is_better else -point.metric
     return point.energy_pj, error, metric
 
 
@@ -149,7 +163,7 @@ def proven_point(points: Sequence[Point]) -> Point | None:
 def site_notes(profile: Profile, sizes: Sizes, tolerance: float | None) -> list[str]:
     """Say what windows single call sites would need, against one for all; widest first.
 
-    Of windows sized with the margin, for the chosen operands.
+    Of windows sized with the margin, for the chosen operands, at the sites with the most work.
     """
     if len(profile.sites) < 2:
         return []
@@ -159,10 +173,12 @@ def site_notes(profile: Profile, sizes: Sizes, tolerance: float | None) -> list[
     except SpecError:
         return []
     lines = [f"one window for all call sites takes {whole.width} bits; alone they would take"]
-    for site, window in sorted(alone, key=lambda pair: -pair[1].width):
+    for site, window in sorted(alone[:_MOST_NOTED], key=lambda pair: -pair[1].width):
         share = site.macs / max(1, sum(each.macs for each in profile.sites))
         lines.append(
             f"{site.name} ({share:.0%} of the work): {window.width} bits"
             f" ({window.width - whole.width:+d})"
         )
+    if len(alone) > _MOST_NOTED:
+        lines.append(f"{len(alone) - _MOST_NOTED} more call sites with less work each")
     return lines

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from hwgen.errors import HwgenError, SpecError, ToolError
-from hwgen.explore.records import CallSite, Histogram
+from hwgen.explore.records import LARGEST, CallSite, Histogram
 from hwgen.explore.sizing import Ranges
 from hwgen.formats import FixedPoint, Float, Format
 
-__all__ = ["Profile", "SiteProfile", "read_folder", "rounding_bound"]
+__all__ = ["OTHER", "Profile", "SiteProfile", "read_folder", "rounding_bound", "site_name"]
 
 VERSION = 1
+OTHER = "other products"  # the name of the site that gathers what has no room of its own
 _LEAST_EXPONENT = -1074  # of a double other than 0
 _NUMBER_BINS, _PRODUCT_BINS = 2098, 4195
 _NONE = np.iinfo(np.int64).max  # no bit was set
@@ -122,7 +123,7 @@ class SiteProfile:
     def name(self) -> str:
         """Symbol and shape, such as ``cblas_sgemm 64 x 32 x 100 (m x n x k)``."""
         if self.k < 0:
-            return "other products"
+            return OTHER
         return f"{self.symbol} m~{self.m} n~{self.n} k={self.k}"
 
     def merge(self, other: SiteProfile) -> SiteProfile:
@@ -158,8 +159,8 @@ class SiteProfile:
             b=self.b,
             products=self.products,
             sums=self.sums,
-            largest_total=min(self.largest_total, 1e308),
-            cancellation=self.cancellation,
+            largest_total=min(self.largest_total, LARGEST),
+            cancellation=min(self.cancellation, LARGEST),
         )
 
     def ranges(self, a: Format, b: Format, *, margin: float = 1.0) -> Ranges:
@@ -308,6 +309,12 @@ def rounding_bound(profile: Profile, a: Format, b: Format, *, margin: float) -> 
         total = Fraction(site.largest_total) * Fraction(margin)
         bound = max(bound, total * (growth - 1) + site.terms * slack)
     return bound
+
+
+def site_name(symbol: str, m: int, n: int, k: int) -> str:
+    """Return the name of the call site that a call belongs to, if it has one of its own."""
+    low = [1 << size.bit_length() - 1 if size > 0 else 0 for size in (m, n)]
+    return f"{symbol} m~{low[0]} n~{low[1]} k={k}"
 
 
 def read_folder(folder: Path) -> list[SiteProfile]:

@@ -13,9 +13,12 @@ from typing import Any
 
 from hwgen.errors import HwgenError
 
-__all__ = ["CallSite", "Exploration", "Histogram", "Point"]
+__all__ = ["LARGEST", "CallSite", "Exploration", "Histogram", "Point", "SiteDesign"]
 
-VERSION = 1
+# 2 adds fields, and has metrics as the program printed them; in 1 larger was always better.
+VERSION = 2
+_READ = (1, VERSION)
+LARGEST = 1e308  # stands for what is larger, since JSON has no infinities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +88,17 @@ class Point:
         Proven bound of the error, from ranges.
     error : float
         Worst error seen in the program, relative to the largest result of its product.
+    site_errors : dict of str to float
+        The same for each call site by its name; None where it was infinite. A site that is not
+        there was not compared.
     metric : float
-        What the user's metric gave; larger is better.
+        What the user's metric gave.
     acceptable : bool
         Whether tolerance or metric is met.
     energy_pj : float
-        Per MAC, glitches counted, the final rounding included.
+        Per MAC, glitches counted, the final rounding included; the mean over the stimuli.
+    energies : dict of str to float
+        The same by kind of stimulus.
     area_um2 : float
     fmax_mhz : float
     front : bool
@@ -118,6 +126,33 @@ class Point:
     front: bool = False
     chosen: bool = False
     notes: list[str] = field(default_factory=list)
+    site_errors: dict[str, float | None] = field(default_factory=dict)
+    energies: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteDesign:
+    """What one call site would need by itself, beside the one window for all: an estimate.
+
+    Parameters
+    ----------
+    name : str
+        The call site's.
+    share : float
+        Its part of all MACs, 0 to 1.
+    acc : str
+        The recommended window, narrowed by as much as the site's data need less; the recommended
+        one itself where the energy of another is not known.
+    width : int
+    energy_pj : float
+        Per MAC, measured.
+    """
+
+    name: str
+    share: float
+    acc: str
+    width: int
+    energy_pj: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +168,7 @@ class Exploration:
         Allowed error, if that was asked for.
     metric_name : str
         What the user's metric measures, if one was given.
+    metric_smaller_is_better : bool
     native_metric : float
         The metric of the unchanged program.
     library : str
@@ -144,6 +180,13 @@ class Exploration:
     versions : dict of str to str
     seconds : float
         What the exploration took.
+    rows, cols : int
+        Of the array that the recommended design was generated with.
+    site_designs : list of SiteDesign
+        Most work first; empty where one window for all wastes nothing or nothing is known.
+    site_saving : float
+        Estimated part of the recommended design's energy that a design for each call site would
+        save.
     """
 
     title: str
@@ -157,6 +200,11 @@ class Exploration:
     native_metric: float | None = None
     library: str | None = None
     seconds: float | None = None
+    metric_smaller_is_better: bool = False
+    rows: int | None = None
+    cols: int | None = None
+    site_designs: list[SiteDesign] = field(default_factory=list)
+    site_saving: float | None = None
 
     def write(self, path: Path) -> None:
         """Write JSON, aside first and then in place."""
@@ -169,7 +217,7 @@ class Exploration:
 
     @classmethod
     def read(cls, path: Path) -> Exploration:
-        """Read what :meth:`write` wrote.
+        """Read what :meth:`write` wrote, in this version or an earlier one.
 
         Raises
         ------
@@ -178,13 +226,16 @@ class Exploration:
         """
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
-            if table.pop("version") != VERSION:
+            if table.pop("version") not in _READ:
                 raise KeyError("version")
             return cls(
                 **table
                 | {
                     "points": [Point(**point) for point in table["points"]],
                     "call_sites": [_call_site(site) for site in table["call_sites"]],
+                    "site_designs": [
+                        SiteDesign(**design) for design in table.get("site_designs", [])
+                    ],
                 }
             )
         except OSError as error:

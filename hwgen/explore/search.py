@@ -18,11 +18,13 @@ from hwgen.explore.candidates import Candidate, Operands, Sizes
 from hwgen.explore.descent import Descent, Start, descend, spread
 from hwgen.explore.judge import Goal, Judgement, same_numbers
 from hwgen.explore.profile import Profile
+from hwgen.explore.recorded import Recording
 from hwgen.explore.trial import Task, Trial, run_trial
 
 __all__ = ["Found", "Measured", "Progress", "Search", "Settings"]
 
 _START_AT = 1 / 16  # of the tolerance
+_MOST_LOGGED = 200_000  # calls of a trial whose errors are told by site: some 40 MB of text
 _TRIALS_A_DESCENT, _ENERGIES_A_DESCENT = 18, 7  # guesses, until a descent is over
 
 
@@ -94,6 +96,8 @@ class Found:
     ----------
     profile : Profile
     native_metric : float or None
+    recording : Recording or None
+        Operands of the program that energies were measured with too.
     measured : list of Measured
     notes : list of str
         Formats that were left out, and why.
@@ -101,6 +105,7 @@ class Found:
 
     profile: Profile
     native_metric: float | None
+    recording: Recording | None = None
     measured: list[Measured] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -126,7 +131,8 @@ class Search:
     executor : Executor
         Runs trials and energies, on this machine or others.
     measure : callable
-        Takes a datapath's words and the library, and returns plain values with ``energy_pj``.
+        Takes a datapath's words, the library and, where the program's operands were recorded, a
+        recording in plain values; returns plain values with ``energy_pj``.
     progress : callable, optional
         Called with a :class:`Progress` now and then.
     """
@@ -136,7 +142,7 @@ class Search:
         settings: Settings,
         cache: Cache,
         executor: Executor,
-        measure: Callable[[dict[str, str], str | None], dict[str, Any]],
+        measure: Callable[..., dict[str, Any]],
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._settings = settings
@@ -147,6 +153,7 @@ class Search:
         self._waiting: dict[Future[Any], Callable[[Future[Any]], None]] = {}
         self._unmeasured: list[Exception] = []
         self._branches: list[_Branch] = []
+        self._by_site = False
         self._found: Found
         self._measured: dict[Candidate, Measured] = {}
         self._seconds: dict[str, list[float]] = {"trial": [], "energy": []}
@@ -167,7 +174,9 @@ class Search:
         self._found = Found(
             profile=Profile.from_dict(native.profile or {}),
             native_metric=self._settings.goal.native_metric(native),
+            recording=None if native.operands is None else Recording.from_dict(native.operands),
         )
+        self._by_site = sum(site.calls for site in self._found.profile.sites) <= _MOST_LOGGED
         for operands in self._settings.operands:
             self._start(operands)
         if not self._branches:
@@ -188,6 +197,23 @@ class Search:
             key=lambda one: (order[one.candidate.operands], one.candidate.acc),
         )
         return self._found
+
+    def energies(self, candidates: Sequence[Candidate]) -> dict[Candidate, float]:
+        """Return energies of more candidates, as the search's own; of those that have one.
+
+        After :meth:`run`, while the executor still runs.
+        """
+        asked = [
+            Measured(candidate=one, judgement=Judgement(does=True, error=None, metric=None))
+            for one in candidates
+        ]
+        for one in asked:
+            self._ask_energy(one)
+        while self._waiting:
+            done, _ = wait(self._waiting, timeout=1, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._waiting.pop(future)(future)
+        return {one.candidate: one.energy["energy_pj"] for one in asked if one.energy is not None}
 
     def _work(self) -> None:
         """Take results and ask for more, until nothing is under way."""
@@ -241,7 +267,7 @@ class Search:
 
     def _program_key(self) -> tuple[object, ...]:
         task = self._settings.task
-        return self._settings.digest, task.min_mnk, task.only, task.precisions
+        return self._settings.digest, task.min_mnk, task.only, task.precisions, task.record
 
     # --- descents --------------------------------------------------------------------------------
 
@@ -296,7 +322,7 @@ class Search:
     def _try(self, branch: _Branch, candidate: Candidate) -> None:
         task = self._settings.task
         began = time.monotonic()
-        emulated = replace(task, datapath=candidate.words)
+        emulated = replace(task, datapath=candidate.words, by_site=self._by_site)
         self._asked["trial"] += 1
 
         def finished(future: Future[dict[str, Any]]) -> None:
@@ -332,7 +358,9 @@ class Search:
 
     def _ask_energy(self, one: Measured) -> None:
         words, liberty = one.candidate.words, self._settings.liberty
-        key = (*words.values(), liberty)
+        recording = self._found.recording
+        key = (*words.values(), liberty, recording and recording.digest)
+        operands = () if recording is None else (recording.to_dict(),)
         self._asked["energy"] += 1
         table = self._cache.get("energy", key)
         if table is not None:
@@ -352,7 +380,7 @@ class Search:
             self._seconds["energy"].append(time.monotonic() - began)
             one.energy = table
 
-        self._waiting[self._executor.submit(self._measure, words, liberty)] = finished
+        self._waiting[self._executor.submit(self._measure, words, liberty, *operands)] = finished
 
     # --- progress --------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ For a window of lowest weight ``u = 2**lsb`` and K products, each a multiple of 
   ``round=even``; else ``u - q``, as the bits dropped are a multiple of q below u.
 * So the register holds the sum of products to within ``K * d``. Truncation toward zero moves no
   product by more than its own size, hence also to within the sum of magnitudes.
-* The final rounding adds at most half a unit in the last place of the result.
+* The final rounding adds at most half a unit in the last place of the result, or nothing where
+  results are multiples of u or q that the format holds.
 
 All of it is exact rational arithmetic; nothing is estimated. N. J. Higham, *Accuracy and Stability
 of Numerical Algorithms*, chapter 4, has the like for floating-point sums, whose errors grow with
@@ -162,7 +163,9 @@ def error_bound(window: Window, ranges: Ranges, out: Format | None = None) -> Fr
     error = ranges.terms * _summand_error(window, ranges)
     if window.rounding is Rounding.ZERO:
         error = min(error, ranges.total)
-    return error if out is None else error + _final_rounding(out, ranges.total + error)
+    if out is None:
+        return error
+    return error + _final_rounding(out, ranges.total + error, max(window.lsb, ranges.lowest))
 
 
 def size_window(
@@ -204,7 +207,8 @@ def size_window(
             f" out={out.name if out else 'raw'} alone takes up to {magnitude_text(least)};"
             " allow more, or choose a wider result format"
         )
-    # The bound grows with lsb, so the highest lsb within the tolerance is found by bisection.
+    # The bound grows with lsb: where the final rounding has nothing left to do, the products'
+    # rounding has taken as much already. So the highest lsb is found by bisection.
     low, high = widest.lsb, msb
     while low < high:
         middle = (low + high + 1) // 2
@@ -246,8 +250,11 @@ def _summand_error(window: Window, ranges: Ranges) -> Fraction:
     return unit - Fraction(2) ** ranges.lowest
 
 
-def _final_rounding(out: Format, magnitude: Fraction) -> Fraction:
-    """Half a unit in the last place of numbers of ``out`` up to a magnitude."""
+def _final_rounding(out: Format, magnitude: Fraction, lowest: int) -> Fraction:
+    """Half a unit in the last place of numbers of ``out`` up to a magnitude.
+
+    0 where these hold every multiple of ``2**lowest``, as which registers come.
+    """
     if magnitude > out.max_finite:
         raise SpecError(
             f"a result may be as large as {magnitude_text(magnitude)}, beyond out={out.name}"
@@ -258,7 +265,8 @@ def _final_rounding(out: Format, magnitude: Fraction) -> Fraction:
     if magnitude == 0:
         return Fraction(0)
     unit = Fraction(2) ** (floor_log2(magnitude) - out.precision + 1)
-    return max(unit, quantum) / 2
+    last = max(unit, quantum)
+    return Fraction(0) if Fraction(2) ** lowest >= last else last / 2
 
 
 def _largest_number(fmt: Format, name: str, limit: Fraction | float | None) -> Fraction:

@@ -6,6 +6,7 @@ Everything here goes to other processes and machines and comes back: plain value
 from __future__ import annotations
 
 import ctypes
+import json
 import math
 import os
 import re
@@ -13,12 +14,15 @@ import signal
 import subprocess
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from hwgen.errors import HwgenError
-from hwgen.explore.profile import Profile, read_folder
+from hwgen.explore.profile import Profile, read_folder, site_name
+from hwgen.explore.recorded import largest_recording
 from hwgen.runtime.session import RunSettings, environment, session
 from hwgen.runtime.summary import read_summary
 from hwgen.spec.datapath import Datapath
@@ -48,6 +52,10 @@ class Task:
     precisions : str
     timeout : float
         Seconds.
+    record : bool
+        Natively: keep some operands of the call site with the most work.
+    by_site : bool
+        On a datapath: tell the error of each call site. It takes a line of a file for each call.
     """
 
     program: tuple[str, ...]
@@ -57,6 +65,8 @@ class Task:
     only: tuple[str, ...] = ()
     precisions: str = "sdczh"
     timeout: float = math.inf
+    record: bool = False
+    by_site: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +89,10 @@ class Trial:
         The end of stderr.
     profile : dict, optional
         Of a native run: a :class:`Profile` in plain values.
+    operands : dict, optional
+        Of a native run: a :class:`~hwgen.explore.recorded.Recording` in plain values.
+    site_errors : dict, optional
+        The error by call site; None for an infinite one.
     """
 
     status: int
@@ -90,6 +104,8 @@ class Trial:
     output: str
     errors: str
     profile: dict[str, Any] | None = field(default=None)
+    operands: dict[str, Any] | None = field(default=None)
+    site_errors: dict[str, float | None] | None = field(default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -105,6 +121,8 @@ class Metric:
     pattern : str
         Regular expression whose first group is the number; its last match counts.
     smaller_is_better : bool
+    called : str
+        What reports call it; by default the words before the number.
 
     Raises
     ------
@@ -114,6 +132,7 @@ class Metric:
 
     pattern: str
     smaller_is_better: bool = False
+    called: str = ""
 
     def __post_init__(self) -> None:
         try:
@@ -127,6 +146,13 @@ class Metric:
                 f"--metric {self.pattern!r} has no group; put the number in parentheses, as in"
                 " 'accuracy: ([0-9.]+)'"
             )
+
+    @property
+    def name(self) -> str:
+        """What it is called: ``accuracy`` for ``accuracy: ([0-9.]+)``."""
+        before = re.sub(r"\\.|\[[^]]*\]", " ", self.pattern.partition("(")[0])
+        words = re.sub(r"[^\w%.-]+", " ", before).strip(" .-_")
+        return self.called or words or "metric"
 
     def read(self, output: str) -> float | None:
         """Return the number, or None if it is not there, no number, NaN or infinite."""
@@ -162,15 +188,24 @@ def run_trial(task: Task) -> dict[str, Any]:
         precisions=task.precisions,
         check=not native,
         profile=native,
+        record=native and task.record,
     )
-    with session(settings) as folder, _scratch() as out, _scratch() as err:
+    with (
+        _log(task) as log,
+        session(replace(settings, log=log)) as folder,
+        _scratch() as out,
+        _scratch() as err,
+    ):
         began = time.monotonic()
         status = _run(task, folder, out, err)
         seconds = time.monotonic() - began
         found = read_summary(folder).total
-        profile = None
+        profile = operands = None
         if native:
-            profile = Profile.merged(task.program, read_folder(folder)).to_dict()
+            known = Profile.merged(task.program, read_folder(folder))
+            profile = known.to_dict()
+            recording = largest_recording(folder, known) if task.record else None
+            operands = None if recording is None else recording.to_dict()
         return Trial(
             status=status,
             seconds=seconds,
@@ -181,7 +216,35 @@ def run_trial(task: Task) -> dict[str, Any]:
             output=_end(out, _MOST_OUTPUT),
             errors=_end(err, _MOST_ERRORS),
             profile=profile,
+            operands=operands,
+            site_errors=None if log is None else _site_errors(log),
         ).to_dict()
+
+
+@contextmanager
+def _log(task: Task) -> Iterator[Path | None]:
+    """A file for a line a call, where errors are asked for by site."""
+    if not task.by_site or task.datapath is None:
+        yield None
+        return
+    with tempfile.NamedTemporaryFile(prefix="hwgen-calls.") as file:
+        yield Path(file.name)
+
+
+def _site_errors(log: Path) -> dict[str, float | None]:
+    """The largest error of each call site, of a log of calls."""
+    found: dict[str, float] = {}
+    with log.open(encoding="utf-8") as lines:
+        for line in lines:
+            try:
+                call = json.loads(line)
+                error = call["max_relative_error"]
+            except (ValueError, KeyError):
+                continue  # cut short by a crash, or not compared
+            name = site_name(call["symbol"], call["m"], call["n"], call["k"])
+            size = math.inf if error is None else error
+            found[name] = max(found.get(name, 0.0), size)
+    return {name: error if math.isfinite(error) else None for name, error in found.items()}
 
 
 def _scratch() -> IO[bytes]:

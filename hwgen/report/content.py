@@ -7,10 +7,21 @@ from dataclasses import dataclass
 
 from hwgen.explore.records import Exploration
 from hwgen.report.designs import Design, Quantity, accuracy, quantities, reference
-from hwgen.report.numbers import NOT_MEASURED, number, ratio, ratio_text
+from hwgen.report.numbers import NOT_MEASURED, finite, number, ratio, ratio_text
 from hwgen.report.sites import MOST_SITES, window_of
 
-__all__ = ["Comparison", "Fact", "answer", "chosen_design", "comparisons", "facts", "gaps"]
+__all__ = [
+    "Comparison",
+    "Fact",
+    "answer",
+    "chosen_design",
+    "comparisons",
+    "facts",
+    "gaps",
+    "saving_sentence",
+]
+
+_LEAST_SAVING = 0.005  # of the energy; less is within what estimates are off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,19 @@ def comparisons(exploration: Exploration, found: Sequence[Design]) -> list[Compa
         texts = [NOT_MEASURED if value is None else ratio_text(value) for value in ratios]
         found_ratios.append(Comparison(baseline=design, ratios=texts))
     return found_ratios
+
+
+def saving_sentence(exploration: Exploration) -> str:
+    """Return what a design for each call site would save; empty where that is not known."""
+    saving = finite(exploration.site_saving)
+    if saving is None or not exploration.site_designs:
+        return ""
+    amount = "next to nothing" if saving < _LEAST_SAVING else f"about {100 * saving:.2g} %"
+    return (
+        f"A design for each call site, weighted by MACs, would save {amount} of the energy of one"
+        " for all. This is an estimate: energies are measured, but windows follow from the sums and"
+        " errors seen at each call site, and no program was run on them."
+    )
 
 
 def gaps(exploration: Exploration, found: Sequence[Design]) -> list[str]:

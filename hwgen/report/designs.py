@@ -31,6 +31,7 @@ KINDS = {
     "other": "other",
 }
 
+_SIDE = 8  # of an array where none is named
 MOST_DESIGNS = 600  # shown; a page of thousands would be megabytes that nobody reads
 
 
@@ -102,7 +103,11 @@ def measured(quantity: Quantity, points: Sequence[Point]) -> int:
 
 def _metric(exploration: Exploration) -> Quantity:
     title = exploration.metric_name or "Metric"
-    return Quantity(key="metric", title=title[:1].upper() + title[1:], larger_is_better=True)
+    return Quantity(
+        key="metric",
+        title=title[:1].upper() + title[1:],
+        larger_is_better=not exploration.metric_smaller_is_better,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +136,12 @@ class Design:
         point = self.point
         return f"a={point.a} b={point.b} acc={point.acc} out={point.out}"
 
+    @property
+    def stimuli(self) -> str:
+        """Energy by stimulus, as in "gaussian 4.1, recorded 3.2"; empty if it is not known."""
+        energies = self.point.energies
+        return ", ".join(f"{kind} {number(energy)}" for kind, energy in energies.items())
+
     def ratio(self, quantity: Quantity, baseline: Design | None) -> float | None:
         """Return how many times the baseline's number this one's is; None is not known."""
         if baseline is None or not quantity.compared:
@@ -145,7 +156,7 @@ def designs(exploration: Exploration) -> list[Design]:
             anchor=f"design-{index}",
             point=point,
             kind=_kind(point),
-            command=_command(point, index),
+            command=_command(point, index, exploration),
         )
         for index, point in enumerate(exploration.points, start=1)
     ]
@@ -180,8 +191,9 @@ def _cost(point: Point) -> tuple[float, float]:
     return tuple(float("inf") if value is None else value for value in known)
 
 
-def _command(point: Point, index: int) -> str:
+def _command(point: Point, index: int, exploration: Exploration) -> str:
     slug = re.sub(r"[^a-z0-9]+", "_", point.name.lower()).strip("_") or f"design_{index}"
     words = ["hwgen", "generate", "--a", point.a, "--b", point.b, "--acc", point.acc]
-    words += ["--out", point.out, "--rows", "8", "--cols", "8", "-o", f"build/{slug}"]
+    rows, cols = (str(_SIDE if n is None else n) for n in (exploration.rows, exploration.cols))
+    words += ["--out", point.out, "--rows", rows, "--cols", cols, "-o", f"build/{slug}"]
     return shlex.join(words)

@@ -119,8 +119,10 @@ def _accuracy_axis(
 ) -> Callable[[float], float]:
     """Set up the horizontal axis; return the function from a number to its place there."""
     plain_axes(axes, grid="both")
-    if judged.larger_is_better:
-        axes.set_xlabel(f"{_short(judged.title)} (more is better) →")
+    if judged.key == "metric":
+        name = _short(judged.title)
+        more, less = f"{name} (more is better) →", f"← {name} (less is better)"
+        axes.set_xlabel(more if judged.larger_is_better else less)
         axes.margins(x=0.08)
         axes.xaxis.get_major_locator().set_params(nbins=9 if width >= WIDE else 5)
         return lambda value: value

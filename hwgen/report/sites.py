@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hwgen.errors import HwgenError
 from hwgen.explore.records import CallSite, Exploration, Histogram, Point
 from hwgen.formats import parse_format
-from hwgen.report.numbers import finite, power, share, signed
+from hwgen.report.numbers import finite, number, power, share, signed
 from hwgen.spec.accumulator import FloatSum, Rounding, Window, parse_accumulator
 
 __all__ = ["MOST_SITES", "SiteView", "occupied", "site_views", "window_of"]
@@ -64,11 +64,17 @@ def site_views(exploration: Exploration, point: Point | None) -> list[SiteView]:
     if len(sites) > 1:
         strictest = min((weight for weight in weights if weight is not None), default=None)
         shown = [(_together(sites), strictest), *shown]
+    seen = _errors(point, len(sites) > 1)
     return [
-        _view(site, window, allowed, f"site-{index}")
+        _view(site, window, allowed, f"site-{index}", seen)
         for index, (site, allowed) in enumerate(shown)
         if any(occupied(histogram) for histogram in (site.a, site.b, site.products, site.sums))
     ]
+
+
+def _errors(point: Point | None, several: bool) -> Mapping[str, float | None]:
+    """The errors of the recommended design that are known to be of one call site."""
+    return point.site_errors if point is not None and several else {}
 
 
 def _allowed(site: CallSite, tolerance: float) -> float | None:
@@ -107,10 +113,20 @@ def _merge(histograms: Sequence[Histogram]) -> Histogram:
     )
 
 
-def _view(site: CallSite, window: Window | None, allowed: float | None, name: str) -> SiteView:
+def _view(
+    site: CallSite,
+    window: Window | None,
+    allowed: float | None,
+    name: str,
+    seen: Mapping[str, float | None],
+) -> SiteView:
     facts = _facts(site, window)
     if window is not None and allowed is not None:
         facts.append(_allowed_fact(site, window, allowed))
+    if site.name in seen:
+        error = seen[site.name]
+        size = "infinite" if error is None else f"at most {number(error)}"
+        facts.append(f"The error seen here is {size}, relative to a product's largest result.")
     return SiteView(key=name, site=site, window=window, allowed=allowed, facts=facts)
 
 

@@ -11,10 +11,17 @@ from hwgen import __version__
 from hwgen.errors import ToolError
 from hwgen.explore.records import CallSite, Exploration
 from hwgen.report.canvas import INSTALL
-from hwgen.report.content import answer, chosen_design, comparisons, facts, gaps
-from hwgen.report.designs import KINDS, designs, measured, quantities, reference
+from hwgen.report.content import (
+    answer,
+    chosen_design,
+    comparisons,
+    facts,
+    gaps,
+    saving_sentence,
+)
+from hwgen.report.designs import KINDS, Design, designs, measured, quantities, reference
 from hwgen.report.numbers import NOT_MEASURED, number, ratio_text
-from hwgen.report.sites import site_views, window_of
+from hwgen.report.sites import MOST_SITES, site_views, window_of
 from hwgen.report.svg import inline
 
 __all__ = ["FOLDER", "render"]
@@ -47,6 +54,7 @@ def render(template: str, exploration: Exploration, **more: Any) -> str:
         "cell": _cell,
         "code": _code,
         "draw": inline,
+        "notes": _notes,
         "number": number,
         "ratio": ratio_text,
         "shell": shlex.join,
@@ -73,10 +81,12 @@ def _values(exploration: Exploration) -> dict[str, Any]:
         "base": reference(found),
         "advised": [d for d in found if d.kind in ("chosen", "baseline", "front")],
         "baselines": [design for design in found if design.point.baseline],
-        "noted": [design for design in found if design.point.notes],
+        "noted": [design for design in found if design.point.notes or design.stimuli],
         "kinds": KINDS,
         "sites": site_views(exploration, chosen and chosen.point),
         "gaps": gaps(exploration, found),
+        "saving": saving_sentence(exploration),
+        "most_sites": MOST_SITES,
         "not_measured": NOT_MEASURED,
     }
 
@@ -84,6 +94,12 @@ def _values(exploration: Exploration) -> dict[str, Any]:
 def _amounts(site: CallSite) -> str:
     calls = "1 call" if site.calls == 1 else f"{site.calls:,} calls"
     return f"{calls}, {site.macs:,} MACs, up to {site.terms:,} products a sum"
+
+
+def _notes(design: Design) -> str:
+    """A design's notes in one line."""
+    energies = [f"energy by stimulus, pJ a MAC: {design.stimuli}"] if design.stimuli else []
+    return "; ".join([*design.point.notes, *energies])
 
 
 def _cell(text: str) -> str:

@@ -54,17 +54,18 @@ def cheap(monkeypatch, libraries, tmp_path):
         with ThreadPoolExecutor(jobs) as executor:
             yield executor
 
-    def energy(words, liberty):
+    def energy(words, liberty, operands=None):
         width = (
             99 if words["acc"].startswith("fma") else int(re.search(r"ovf=(\d+)", words["acc"])[1])
         )
         lsb = re.search(r"lsb=(-?\d+)", words["acc"])
         pj = float(width - (int(lsb[1]) if lsb else 0))
-        return {"energy_pj": pj, "area_um2": pj, "fmax_mhz": 100.0, "library": "made up"}
+        known = {"energy_pj": pj, "area_um2": pj, "fmax_mhz": 100.0, "library": "made up"}
+        return known | {"energies": {"relu": pj} | ({"recorded": pj} if operands else {})}
 
     monkeypatch.setattr(pools, "pool", threads)
     monkeypatch.setattr(element_energy, "measure_element", energy)
-    monkeypatch.setattr(asic, "find_library", lambda liberty=None: tmp_path)
+    monkeypatch.setattr(element_energy, "check_library", lambda liberty: None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "app.py").write_text(APP)
     return tmp_path
@@ -85,6 +86,15 @@ def test_a_program_gets_a_design_and_records(cheap):
     assert point.acc == chosen[1]
     assert point.error <= 0.05
     assert [site.macs for site in result.call_sites] == 2 * [9 * 20 * 7]
+    assert (result.rows, result.cols) == (8, 8)
+    assert set(point.site_errors) == {site.name for site in result.call_sites}
+    assert max(point.site_errors.values()) == pytest.approx(point.error, rel=1e-5)
+    # One window for two call sites that need about the same.
+    assert [design.share for design in result.site_designs] == [0.5, 0.5]
+    assert 0 <= result.site_saving < 0.5
+    assert re.search(r"^sites +a design for each call site would save about \d", done.stdout, re.M)
+    assert "recorded" in point.energies
+    assert re.search(r"recorded: operands of \S+gemm\S* .*, 50% of the work", done.stdout)
     assert json.loads(Path("out/profile.json").read_text())["profile"] == 1
     again = tailor(*words, "--json", "--", sys.executable, "app.py")
     table = json.loads(again.stdout)
@@ -103,7 +113,7 @@ def test_a_program_gets_a_design_and_records(cheap):
         (("--", "true"), "either --tolerance, or --metric"),
         (
             ("--tolerance", "1", "--lose", "2", "--", "true"),
-            "--lose and --smaller-is-better belong",
+            "--lose, --smaller-is-better and --metric-name belong",
         ),
         (("--tolerance", "1", "--formats", "bf61", "--", "true"), "unknown format 'bf61'"),
         (("--tolerance", "1", "--formats", ",", "--", "true"), "--formats names no format"),
@@ -127,6 +137,7 @@ def test_misuse_is_told_at_once(words, message):
         ),
         ("print('error: 1')", "called no matrix product in BLAS"),
         (APP.replace("default_rng(1)", "default_rng()"), "other numbers each time"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "natively, with status 139"),
     ],
 )
 def test_programs_that_cannot_be_tailored_to_are_told(cheap, source, message):
@@ -136,11 +147,62 @@ def test_programs_that_cannot_be_tailored_to_are_told(cheap, source, message):
     assert message in done.output
 
 
-def test_a_metric_that_is_not_printed_is_told(cheap):
-    words = "--metric", "accuracy: ([0-9.]+)", "-o", "out", "--", sys.executable, "app.py"
-    done = tailor(*words)
+@pytest.mark.parametrize("pattern", ["accuracy: ([0-9.]+)", "value: (.*)", "sign: (.*)"])
+def test_a_metric_that_is_missing_or_no_number_is_told(cheap, pattern):
+    Path("app.py").write_text(APP + "print('sign: minus'); print('value: nan')")
+    done = tailor("--metric", pattern, "-o", "out", "--", sys.executable, "app.py")
     assert done.exit_code == 2
     assert "finds no finite number" in done.output
+    assert "its last line: 'value: nan'" in done.output
+
+
+def test_a_metric_that_becomes_nan_on_narrow_windows_excludes_these(cheap):
+    code = "e = np.abs(c - np.float64(a) @ np.float64(b)).max()\nprint('gain:', 1 / (e < 0.04) - e)"
+    Path("app.py").write_text(
+        f"{APP}{code}".replace("1 / (e < 0.04)", "(1 if e < 0.04 else np.nan)")
+    )
+    words = "--metric", "gain: (.*)", "--lose", 0.5, "--formats", "bf16", "--designs", 2
+    done = tailor(*words, "--jobs", 2, "-o", "out", "--", sys.executable, "app.py")
+    assert done.exit_code == 0, done.output
+    found = Exploration.read(Path("out/exploration.json"))
+    assert found.metric_name == "gain"
+    missing = [point for point in found.points if point.metric is None]
+    assert any("no finite number" in note for point in missing for note in point.notes)
+    assert not any(point.acceptable for point in missing)
+
+
+LIBRARY_WITHOUT_POWER = """
+library (bare) {
+  time_unit : "1ns"; voltage_unit : "1V"; capacitive_load_unit (1, pf); nom_voltage : 1.8;
+  cell (INV) { area : 1; pin (A) { direction : input; capacitance : 0.1; }
+    pin (Y) { direction : output; function : "!A"; } }
+}
+"""
+
+
+def test_a_library_without_power_is_refused_before_anything_runs(libraries, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("bare.lib").write_text(LIBRARY_WITHOUT_POWER)
+    Path("app.py").write_text("open('runs', 'a').write('x')")
+    for words, message in (
+        (("--liberty", "bare.lib"), "has no tables of internal power"),
+        (("--liberty", "app.py"), "is no Liberty file that hwgen reads"),
+        (("--liberty", "none.lib"), "there is no Liberty file"),
+    ):
+        done = tailor("--tolerance", 0.1, *words, "--", sys.executable, "app.py")
+        assert done.exit_code == 2
+        assert message in done.output
+    assert not Path("runs").exists()
+
+
+def test_a_library_that_is_not_installed_is_told_with_the_cure(libraries, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(asic, "OSU018_FILES", (tmp_path / "no.lib",))
+    Path("app.py").write_text("open('runs', 'a').write('x')")
+    done = tailor("--tolerance", 0.1, "--", sys.executable, "app.py")
+    assert done.exit_code != 0
+    assert "apt-get install qflow-tech-osu018" in done.output
+    assert not Path("runs").exists()
 
 
 def test_dask_that_is_not_installed_is_told_with_the_cure(monkeypatch):

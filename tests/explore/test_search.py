@@ -310,6 +310,55 @@ def test_metrics_that_are_none_are_refused(pattern, message):
         Metric(pattern=pattern)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        (r"accuracy: ([0-9.]+)", "accuracy"),
+        (r"^final top-1 acc\.? *= *(\S+)", "final top-1 acc"),
+        (r"(\d+) errors", "metric"),
+        (r"[Ll]oss\s+(\S+)", "oss"),
+    ],
+)
+def test_a_metric_is_called_by_the_words_before_it(pattern, name):
+    assert Metric(pattern=pattern).name == name
+    assert Metric(pattern=pattern, called="top-1").name == "top-1"
+
+
+def test_a_smaller_metric_may_be_better(tmp_path, program):
+    metric = Metric(pattern=r"accuracy: (\S+)", smaller_is_better=True)
+    goal = Goal(metric=metric, lose=0.0)
+    asked = settings(goal)
+    result = records(found(tmp_path, asked), asked)
+    assert result.metric_smaller_is_better
+    assert result.native_metric == 0.95
+    # The number is what the program printed: 0.5 is better here.
+    assert chosen_point(result.points).metric == 0.5
+
+
+def test_energies_are_measured_with_the_operands_recorded(tmp_path, program):
+    import numpy as np
+
+    from hwgen.explore.recorded import Recording
+
+    recording = Recording(site="s", share=0.5, a=np.ones((2, 3)), b=np.ones((3, 2)))
+    program.change = {"operands": recording.to_dict()}
+    asked = settings(TOLERANCE)
+    taken = []
+
+    def measured(words, liberty, operands=None):
+        taken.append(operands)
+        return energy(words, liberty)
+
+    result = found(tmp_path, asked, measured)
+    assert taken == len(taken) * [recording.to_dict()]
+    assert result.recording.digest == recording.digest
+    # Other operands are another measurement.
+    program.change = {"operands": {**recording.to_dict(), "a": recording.to_dict()["b"]}}
+    count = len(taken)
+    found(tmp_path, settings(TOLERANCE, digest="other"), measured)
+    assert len(taken) == 2 * count
+
+
 def test_the_last_match_of_a_metric_counts():
     metric = Metric(pattern=r"loss (\S+)", smaller_is_better=True)
     assert metric.read("loss 3\nloss 2.5\n") == 2.5

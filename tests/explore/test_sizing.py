@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwgen import Datapath, SpecError
@@ -45,6 +45,8 @@ def exact_products(a_bits, b_bits, fmt):
 
 @pytest.mark.parametrize("rounding", ROUNDINGS, ids=lambda r: r.value)
 @pytest.mark.parametrize("name", ["bf16", "fp16", "e4m3", "posit16", "int8", "mxfp6"])
+# Sums are computed between draws, which a busy machine takes for slow draws.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_data_within_the_declared_ranges_keeps_to_the_bound(name, rounding, data):
     fmt = parse_format(name)
@@ -109,6 +111,16 @@ def test_the_final_rounding_counts():
     assert not (status & 3).any()
     errors = [abs(x - y) for x, y in zip(results, exact_products(a_bits, b_bits, fmt), strict=True)]
     assert 0 < max(errors) <= sizing.bound <= Fraction(1, 2**10)
+
+
+def test_what_the_result_format_holds_costs_no_rounding():
+    # Sums of e4m3's products in float32: multiples of 2**-18 below 2**6.
+    fmt, out = parse_format("e4m3"), parse_format("fp32")
+    ranges = Ranges.declared(fmt, fmt, terms=60, a_max=1, b_max=1)
+    assert size_window(ranges, out=out).bound == 0
+    # With 2**7 terms as many bits more than float32 has are in use.
+    wide = Ranges.declared(fmt, fmt, terms=129, a_max=1, b_max=1)
+    assert size_window(wide, out=out).bound == Fraction(2) ** (7 - 24)
 
 
 def test_without_a_tolerance_nothing_is_dropped():

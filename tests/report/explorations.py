@@ -126,4 +126,6 @@ def exploration(*, windows: int = 24, sites: int = 5, seed: int = 1) -> Explorat
         tolerance=1e-6,
         library="sky130_fd_sc_hd, typical, 1.8 V, 25 °C",
         seconds=412.0,
+        rows=16,
+        cols=4,
     )

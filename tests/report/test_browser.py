@@ -136,7 +136,7 @@ def test_the_mouse_shows_facts_and_a_click_leads_to_the_row(browser, page):
     command = browser.run(f"{row}.querySelector('.command code').innerText")
     assert command == (
         "hwgen generate --a bf16 --b bf16 --acc window:msb=5,lsb=-27,ovf=9 --out fp32"
-        " --rows 8 --cols 8 -o build/w42"
+        " --rows 16 --cols 4 -o build/w42"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from explorations import exploration
@@ -36,6 +37,8 @@ def test_what_was_written_is_read(tmp_path):
         (lambda t: t.update(versions=[]), "versions is [], not a dict"),
         (lambda t: t.update(versions={"Yosys": 0.7}), "versions['Yosys'] is 0.7, not a str"),
         (lambda t: t.update(title={"a": "b" * 99}), "..., not a str"),
+        (lambda t: t["points"][0].update(site_errors={"s": "x"}), "site_errors['s'] is 'x'"),
+        (lambda t: t.update(site_designs=[{}]), "holds no exploration of this version"),
         (lambda t: t.update(version=99), "holds no exploration of this version"),
         (lambda t: t.pop("points"), "holds no exploration"),
         (lambda t: t.update(points=7), "holds no exploration"),
@@ -49,6 +52,19 @@ def test_a_field_of_another_type_is_named(tmp_path, change, says):
     assert says in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_the_first_version_is_read(tmp_path):
+    def age(table):
+        table["version"] = 1
+        for name in ("metric_smaller_is_better", "rows", "cols", "site_designs", "site_saving"):
+            del table[name]
+        for point in table["points"]:
+            del point["site_errors"], point["energies"]
+
+    found = load(written(tmp_path, age))
+    assert found == replace(exploration(windows=2, sites=1), rows=None, cols=None)
+    assert (found.metric_smaller_is_better, found.site_designs) == (False, [])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "7", "{", "[" * 100_000, "\0", '"text"'])

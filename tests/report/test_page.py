@@ -12,8 +12,8 @@ from html.parser import HTMLParser
 import pytest
 from explorations import call_site, exploration
 
-from hwgen.explore.records import Exploration, Point
-from hwgen.report import draw_plots, html_page
+from hwgen.explore.records import Exploration, Point, SiteDesign
+from hwgen.report import draw_plots, html_page, markdown_summary
 
 pytest.importorskip("matplotlib")
 
@@ -223,6 +223,55 @@ def test_any_number_can_be_drawn_or_left_out(tolerance, changes, others):
     found = exploration(windows=2, sites=0)
     points = [replace(found.points[0], **changes), *found.points[1 : 1 + others]]
     draw_plots(replace(found, points=points, tolerance=tolerance))
+
+
+def sites_apart(saving: float) -> Exploration:
+    designs = [
+        SiteDesign(
+            name=HOSTILE, share=0.75, acc="window:msb=2,lsb=-3,ovf=2", width=8, energy_pj=2.5
+        ),
+        SiteDesign(name="x", share=0.25, acc="window:msb=2,lsb=-9,ovf=2", width=14, energy_pj=3.5),
+    ]
+    return replace(exploration(windows=2, sites=2), site_designs=designs, site_saving=saving)
+
+
+@pytest.mark.parametrize(
+    ("saving", "says"),
+    [(0.123, "would save about 12 % of the energy"), (0.0001, "would save next to nothing")],
+)
+def test_what_designs_for_call_sites_would_save_is_told_as_an_estimate(saving, says):
+    tree = Tree(page(sites_apart(saving)))
+    assert says in tree.text
+    assert "This is an estimate" in tree.text
+    assert "75 % 8 2.50" in tree.text
+    assert tree.open == []
+
+
+def test_energies_by_stimulus_are_told_beside_their_mean():
+    found = exploration(windows=2, sites=0)
+    energies = {"gaussian": 1.25, "recorded": 0.75}
+    points = [replace(found.points[0], energies=energies), *found.points[1:]]
+    found = replace(found, points=points)
+    says = "pJ a MAC: gaussian 1.25, recorded 0.750"
+    assert says in Tree(page(found)).text
+    assert says in markdown_summary(found)
+
+
+def test_the_command_has_the_arrays_size(sample):
+    assert "--rows 16 --cols 4" in Tree(sample).text
+    assert (
+        "--rows 8 --cols 8"
+        in Tree(page(replace(exploration(windows=1), rows=None, cols=None))).text
+    )
+
+
+def test_a_metric_may_be_better_the_smaller_it_is():
+    found = exploration(windows=3, sites=0)
+    points = [replace(p, metric=float(i)) for i, p in enumerate(found.points)]
+    found = replace(found, points=points, metric_name="loss")
+    text = Tree(page(replace(found, metric_smaller_is_better=True))).text
+    assert "← Loss (less is better)" in text
+    assert "Loss (more is better) →" in Tree(page(found)).text
 
 
 def test_the_sentence_states_ratios_to_the_baseline():

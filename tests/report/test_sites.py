@@ -66,6 +66,18 @@ def test_the_allowed_error_is_placed_by_the_largest_sum():
     assert "up to 16 products may add up to 4 bits" in said
 
 
+def test_the_error_of_each_call_site_is_told():
+    other = replace(SITE, name="other", macs=1)
+    found = replace(exploration(windows=1), call_sites=[SITE, other])
+    point = replace(
+        design("window:msb=2,lsb=-3,ovf=3"), site_errors={SITE.name: 1e-4, "other": None}
+    )
+    both, first, second = site_views(found, point)
+    assert "seen here is at most 10⁻⁴" in " ".join(first.facts)
+    assert "seen here is infinite" in " ".join(second.facts)
+    assert "seen here" not in " ".join(both.facts)
+
+
 def test_one_site_needs_no_summary_of_all():
     views = site_views(replace(exploration(windows=1), call_sites=[SITE]), None)
     assert [view.site.name for view in views] == [SITE.name]

@@ -1,0 +1,37 @@
+"""Energies of a search: on drawn operands and on those of the program."""
+
+from __future__ import annotations
+
+import shutil
+from statistics import fmean
+
+import numpy as np
+import pytest
+
+from hwgen.errors import ToolError
+from hwgen.explore.element_energy import measure_element
+from hwgen.explore.recorded import Recording
+from hwgen.flow.asic import find_library
+
+WORDS = {"a": "int4", "b": "int4", "acc": "int:12", "out": "fp32"}
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+@pytest.mark.sim
+def test_the_programs_operands_are_a_fourth_stimulus():
+    pytest.importorskip("pyosys")
+    if shutil.which("iverilog") is None:
+        pytest.skip("needs Icarus Verilog: apt-get install iverilog")
+    try:
+        find_library()
+    except ToolError as error:
+        pytest.skip(str(error))
+    drawn = measure_element(WORDS, None)
+    quiet = Recording(site="s", share=1.0, a=np.zeros((4, 64)), b=np.zeros((64, 4)))
+    found = measure_element(WORDS, None, quiet.to_dict())
+    assert list(found["energies"]) == ["recorded", "gaussian", "relu", "skewed"]
+    assert found["energy_pj"] == pytest.approx(fmean(found["energies"].values()))
+    assert {kind: found["energies"][kind] for kind in drawn["energies"]} == drawn["energies"]
+    # Nothing but the clock moves where all operands are 0.
+    assert found["energies"]["recorded"] < 0.9 * min(drawn["energies"].values())
