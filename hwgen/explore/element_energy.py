@@ -13,6 +13,7 @@ from hwgen.flow.cell_library import Library
 from hwgen.flow.stimuli import KINDS
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
+from hwgen.spec.pipeline import CELLS
 
 __all__ = ["check_library", "measure_element"]
 
@@ -56,7 +57,9 @@ def measure_element(
     HwgenError, ToolError
         As :func:`estimate_asic` does.
     """
-    design = Design(datapath=Datapath.parse(**words), rows=1, cols=1)
+    # Standard cells have no multipliers of a fixed width to cut products for.
+    path = Datapath.parse(**({"target": CELLS} | words))
+    design = Design(datapath=path, rows=1, cols=1)
     with tempfile.TemporaryDirectory(prefix="hwgen-energy.") as folder:
         files = None
         if operands is not None:
