@@ -239,7 +239,10 @@ class Exploration:
                 }
             )
         except OSError as error:
-            raise HwgenError(f"cannot read {path}: {error.strerror}") from error
+            raise HwgenError(
+                f"cannot read {path}: {error.strerror}; name a folder made by hwgen tailor, or its"
+                " exploration.json"
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise HwgenError(
                 f"{path} holds no exploration of this version of hwgen; make it with hwgen tailor"

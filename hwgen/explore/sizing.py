@@ -193,13 +193,16 @@ def size_window(
     Raises
     ------
     SpecError
-        If the final rounding alone exceeds the tolerance, or a result may lie beyond ``out``.
+        If the tolerance is negative, the final rounding alone exceeds it, or a result may lie
+        beyond ``out``.
     """
     msb = ranges.lowest if ranges.product == 0 else floor_log2(ranges.product)
     widest = _window(min(ranges.lowest, msb), msb, ranges, rounding, overflow)
     if tolerance is None:
         return Sizing(window=widest, bound=error_bound(widest, ranges, out))
     limit = Fraction(tolerance)
+    if limit < 0:
+        raise SpecError(f"tolerance is {magnitude_text(limit)}; it must be 0 (exact) or more")
     least = error_bound(widest, ranges, out)
     if least > limit:
         raise SpecError(

@@ -200,3 +200,9 @@ def test_the_judge_is_asked_too():
         )
         slack = Fraction(1, 2**40)  # fp64's own rounding
         assert abs(datapath.out.decode(bits).fraction - right) <= sizing.bound + slack
+
+
+def test_a_negative_tolerance_is_refused_with_what_is_allowed():
+    ranges = Ranges(terms=8, product=Fraction(4), total=Fraction(32), lowest=-10)
+    with pytest.raises(SpecError, match="tolerance is -1; it must be 0"):
+        size_window(ranges, tolerance=-1)
