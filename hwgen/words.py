@@ -51,6 +51,6 @@ def parse_words(text: str, *, error: type[HwgenError]) -> Words:
 
 def parse_integer(text: str, what: str, *, error: type[HwgenError], digits: int = 6) -> int:
     """Read a decimal integer of at most so many digits; raises ``error`` naming ``what``."""
-    if not re.fullmatch(rf"[+-]?\d{{1,{digits}}}", text):
+    if not re.fullmatch(rf"[+-]?[0-9]{{1,{digits}}}", text):
         raise error(f"{what} is {text!r}; it must be a decimal integer of at most {digits} digits")
     return int(text)

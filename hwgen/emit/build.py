@@ -77,9 +77,13 @@ def _check(path: Path, design: Design, *, force: bool) -> bool:
 
 @contextmanager
 def _folder_aside(path: Path) -> Iterator[Path]:
+    # A folder that is there and empty may be one that cannot be renamed: the one that the caller
+    # works in, or another file system's. It is filled from inside.
+    filled = path.is_dir() and not any(path.iterdir())
+    parent = path if filled else path.absolute().parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=parent))
     except OSError as error:
         # The user named the build folder, not the one beside it.
         reason = f"cannot write the build folder: {error.strerror}"
@@ -112,14 +116,24 @@ def _write_text(path: Path, text: str) -> None:
 def _replace(path: Path, aside: Path, *, keep: tuple[str, ...]) -> None:
     """Put the new folder in the old one's place; the old one goes only once the new one stands.
 
-    Entries of the old folder named in ``keep`` go over to the new one.
+    Entries of the old folder named in ``keep`` go over to the new one. An empty folder stays, and
+    gets the new one's entries, those last that tell a build.
     """
     if not path.exists():
         aside.rename(path)
         return
-    attic = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-    old = attic / path.name
-    path.rename(old)
+    if path.samefile(aside.parent):
+        for entry in sorted(aside.iterdir(), key=lambda entry: entry.name in _MARKS):
+            entry.rename(path / entry.name)
+        return
+    attic = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.absolute().parent))
+    old = attic / "build"
+    try:
+        path.rename(old)
+    except OSError as error:
+        attic.rmdir()
+        reason = f"cannot replace the build folder ({error.strerror}); empty it, or name another"
+        raise type(error)(error.errno, reason, str(path)) from None
     try:
         aside.rename(path)
     except OSError:

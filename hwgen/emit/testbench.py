@@ -19,6 +19,7 @@ from hwgen.model.start import random_start
 from hwgen.rtl.core import padded
 from hwgen.rtl.round import STATUS_BITS
 from hwgen.spec.design import Design
+from hwgen.spec.timing import timing
 
 __all__ = ["testbench", "vectors"]
 
@@ -40,9 +41,17 @@ def testbench(design: Design, beats: int, rows: int) -> str:
         u_bits=STATUS_BITS * design.cols,
         beats=beats,
         rows=rows,
+        waits=_waits(design, beats, rows),
         streams="four" if design.starts else "three",
         **_start_text(design),
     )
+
+
+def _waits(design: Design, beats: int, rows: int) -> int:
+    """Cycles that the core may take besides those of its streams' beats, ample."""
+    when = timing(design)
+    ends = rows // design.rows + (beats // when.block_terms if when.block_terms else 0)
+    return 1000 + when.first_result + ends * when.block_interval
 
 
 # What the testbench of a design with start values has more.

@@ -209,8 +209,12 @@ class FloatSummand(_Summand):
             rotation = Signal(spec.rotation_bits)
             m.d.comb += rotation.eq(shift)  # modulo the field, also where the shift is shorter
             fields["rotation"] = rotation
-        filled = [in_range(shift, spec.filling_shifts(group), spec.shifts) for group in spec.groups]
-        fields["filled"] = Cat(filled)
+        # A signal: a slice of an expression would be written out with all of it, for every step.
+        filled = Signal(len(spec.groups))
+        m.d.comb += filled.eq(
+            Cat(in_range(shift, spec.filling_shifts(group), spec.shifts) for group in spec.groups)
+        )
+        fields["filled"] = filled
         fields |= {name: state[name] for name in ("sign", "random") if name in state}
         if spec.can_exceed:
             certain = range(spec.certain_shift, max(spec.certain_shift, spec.shifts.stop))

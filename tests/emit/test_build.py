@@ -54,6 +54,17 @@ def test_an_empty_folder_is_filled(tmp_path):
     assert Design.load(tmp_path / "build") == DESIGN
 
 
+def test_the_empty_folder_that_the_caller_works_in_is_filled(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    record = generate(DESIGN, ".")
+    assert sorted(contents(tmp_path)) == sorted(record["files"])
+    assert Path.cwd() == tmp_path  # not moved away
+    with pytest.raises(OSError, match="cannot replace the build folder"):
+        generate(OTHER, ".", force=True)
+    assert sorted(contents(tmp_path)) == sorted(record["files"])
+    assert list(tmp_path.parent.glob(f".*{tmp_path.name}*")) == []
+
+
 def test_the_same_design_again_renews_its_files_and_keeps_results(tmp_path):
     folder = tmp_path / "build"
     generate(DESIGN, folder)

@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from hwgen.emit.definitions import collect_definitions
+from hwgen.emit.definitions import collect_definitions, define_component
+from hwgen.rtl.pe import ProcessingElement
+from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
 
@@ -45,6 +47,17 @@ def test_a_packed_ports_fields_are_told(designs):
         r"^  a_in: significand\[14:0\], exponent\[\d+:15\], sign\[\d+\]", pe.comment, re.M
     )
     assert re.search(r"^  drain_out: value\[45:0\], overflow\[46\]", pe.comment, re.M)
+
+
+def test_an_element_grows_with_the_width_of_its_window_not_with_the_square_of_it():
+    # Without hardware multipliers every bit of the window is a step of the product's place.
+    def text(width: int) -> str:
+        acc = f"window:msb=5,lsb={6 - width},ovf=2"
+        path = Datapath.parse(a="bf16", acc=acc, target="asic")
+        (definition,) = define_component(ProcessingElement(align(path)), "pe")
+        return definition.rtlil
+
+    assert len(text(120)) < 2.5 * len(text(60))
 
 
 def test_the_definitions_of_two_designs_share_no_name():

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from hwgen.emit import generate
-from hwgen.emit.testbench import vectors
+from hwgen.emit.testbench import testbench, vectors
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
+from hwgen.spec.timing import timing
 
 pytestmark = pytest.mark.sim
 
@@ -76,6 +77,24 @@ def test_it_passes_on_the_widest_exact_accumulator(icarus, tmp_path):
 def test_it_passes_on_a_larger_array(icarus, tmp_path):
     generate(Design(datapath=BF16, rows=8, cols=8), tmp_path / "build")
     assert run(tmp_path / "build", icarus)[-1].startswith("PASS")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"a": "mxfp4:block=1", "acc": "window:msb=5,lsb=-5,per=block"},
+        {"a": "e2m1", "acc": "fma:float:2,1,lanes=16"},
+    ],
+    ids=lambda names: names["acc"],
+)
+def test_it_waits_longer_than_sums_need_to_leave_the_array(names):
+    design = Design(datapath=Datapath.parse(**names), rows=128, cols=1)
+    when, beats, blocks = timing(design), 400, 8
+    text = testbench(design, beats, blocks * design.rows)
+    (waits,) = re.findall(r"TIMEOUT = (\d+) \+ 40 \* \(BEATS \+ ROWS\)", text)
+    ends = beats // when.block_terms if when.block_terms else blocks
+    needed = when.first_result + ends * when.block_interval
+    assert int(waits) + 40 * (beats + blocks * design.rows) > 1.2 * needed
 
 
 @pytest.mark.parametrize("field", ["tdata", "tuser", "tlast"])
