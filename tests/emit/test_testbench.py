@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hwgen.emit import generate
-from hwgen.emit.testbench import testbench, vectors
+from hwgen.emit import testbench as bench
+from hwgen.emit.testbench import vectors
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
 from hwgen.spec.timing import timing
@@ -90,7 +91,7 @@ def test_it_passes_on_a_larger_array(icarus, tmp_path):
 def test_it_waits_longer_than_sums_need_to_leave_the_array(names):
     design = Design(datapath=Datapath.parse(**names), rows=128, cols=1)
     when, beats, blocks = timing(design), 400, 8
-    text = testbench(design, beats, blocks * design.rows)
+    text = bench.testbench(design, beats, blocks * design.rows)
     (waits,) = re.findall(r"TIMEOUT = (\d+) \+ 40 \* \(BEATS \+ ROWS\)", text)
     ends = beats // when.block_terms if when.block_terms else blocks
     needed = when.first_result + ends * when.block_interval

@@ -156,7 +156,7 @@ def test_the_catalogue_lists_every_name_and_family_with_a_description() -> None:
         ("uint0", "^uint0 is 0 bits wide; allowed is 1 to 63$"),
         ("int:-8", "^int-8 has -8 integer bits; it must be at least 1$"),
         ("fixed:8", "^'fixed:8' is malformed; write fixed:I,F$"),
-        ("int:\u0663", "^'int:\u0663'"),  # a digit, but not of ours
+        ("int:\u0663", "is '\u0663'; it must be a decimal integer"),  # a digit, but not of ours
     ],
 )
 def test_wrong_names_are_refused_with_a_cure(text: str, message: str) -> None:
