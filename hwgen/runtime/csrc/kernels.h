@@ -35,8 +35,18 @@ typedef enum {
     SUM_BLOCKS_TRUNCATED, /* any number of slices, sums of scale blocks; toward zero */
     SUM_BLOCKS_NEAREST,
     SUM_BLOCKS_ODD, /* toward zero */
+    SUM_CLAMPED_TRUNCATED, /* one slice, saturated at every step; toward zero */
+    SUM_CLAMPED_NEAREST,   /* the same; to nearest */
     SUM_WAYS,
 } sum_way;
+
+/* How a register saturates: summands, then sums. */
+typedef struct {
+    double limit;   /* products from it on are out of range */
+    double summand; /* what they become */
+    double least;
+    double most;
+} clamping;
 
 /* How a float format rounds, for vectors of float64 values. */
 typedef struct {
@@ -61,6 +71,7 @@ typedef struct {
      */
     int64_t watch_terms;
     double watch_limit;
+    clamping clamps; /* of SUM_CLAMPED_* */
     const float_rounding *rounding; /* of sums that are rounded at every step; else not used */
 } layout;
 

@@ -20,6 +20,7 @@ enum { COLUMNS = VECTORS * DOUBLES, SINGLE_COLUMNS = VECTORS * FLOATS };
 
 #include "kernels_one.inc.h"
 #include "kernels_rounded.inc.h"
+#include "kernels_clamped.inc.h"
 #include "kernels_sliced.inc.h"
 #include "kernels_blocks.inc.h"
 #include "kernels_single.inc.h"
@@ -44,6 +45,8 @@ const kernel_set KERNEL_NAME = {
             [SUM_BLOCKS_TRUNCATED] = sum_blocks_truncated,
             [SUM_BLOCKS_NEAREST] = sum_blocks_nearest,
             [SUM_BLOCKS_ODD] = sum_blocks_odd,
+            [SUM_CLAMPED_TRUNCATED] = sum_clamped,
+            [SUM_CLAMPED_NEAREST] = sum_clamped,
         },
     .product_sums = sum_products,
     .rounded_sums = sum_rounded,

@@ -281,6 +281,43 @@ int64_t certify(const product *self, tile part, layout *plan, uint8_t *mask) {
     return choose_layout(self, plan, sum, least_bit) ? passed : 0;
 }
 
+/* Whether kernels can saturate: sums and summands of few bits, whose status nobody asks for. */
+static bool can_clamp(const product *self) {
+    const hwgen_datapath *datapath = self->job->datapath;
+    const window *spec = &datapath->window;
+    int bits = datapath->sides[HWGEN_A].precision + datapath->sides[HWGEN_B].precision;
+    return spec->overflow == OVERFLOW_SATURATE && self->route == ROUTE_WINDOW && bits <= 53 &&
+           (spec->rounding == ROUND_ZERO || spec->rounding == ROUND_EVEN) &&
+           !wants_status(self->job) && spec->width < SUM_BITS &&
+           spec->msb + 1 - spec->lsb < SUM_BITS && spec->lsb >= LEAST_UNIT &&
+           spec->lsb <= MOST_UNIT;
+}
+
+int64_t plan_clamped(const product *self, tile part, layout *plan, uint8_t *mask) {
+    const window *spec = &self->job->datapath->window;
+    int64_t passed = 0;
+    if (!can_clamp(self))
+        return 0;
+    double unit = ldexp(1, spec->lsb), limit = ldexp(1, spec->msb + 1);
+    double end = ldexp(unit, spec->width - 1);
+    *plan = (layout){
+        .way = spec->rounding == ROUND_ZERO ? SUM_CLAMPED_TRUNCATED : SUM_CLAMPED_NEAREST,
+        .slices = 1,
+        .low = spec->lsb,
+        .units = {unit},
+        .clamps = {.limit = limit, .summand = limit - unit, .least = -end, .most = end - unit},
+    };
+    for (int64_t i = 0; i < part.rows; i++) {
+        bool usable = is_usable(&self->a, part.top + i);
+        for (int64_t j = 0; j < part.cols; j++) {
+            bool known = usable && is_usable(&self->b, part.left + j);
+            mask[i * part.cols + j] = known ? JUDGE_NOT : JUDGE_ALL;
+            passed += known;
+        }
+    }
+    return passed;
+}
+
 bool sums_are_exact(const product *self, tile part) {
     const format *sum = &self->job->datapath->sum.format;
     summary a = summarise(&self->a, part.top, part.rows);

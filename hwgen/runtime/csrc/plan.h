@@ -40,6 +40,13 @@ route choose_route(const job *self, const kernel_set *kernels, int64_t *single_t
  */
 int64_t certify(const product *self, tile part, layout *plan, uint8_t *mask);
 
+/*
+ * A layout for sums that saturate at every step, whatever the operands are. Marks elements with
+ * specials; returns the number of the others, 0 where there is no such layout.
+ */
+int64_t plan_clamped(const product *self, tile part, layout *plan, uint8_t *mask);
+
+
 /* Whether a tile's floating-point sums are exact at every step. */
 bool sums_are_exact(const product *self, tile part);
 

@@ -62,7 +62,8 @@ static bool workspace_open(workspace *self, const product *all, tile part, int s
 
 static bool is_toward_zero(sum_way way) {
     return way == SUM_TRUNCATED || way == SUM_ODD || way == SUM_STOCHASTIC ||
-           way == SUM_SLICED_TRUNCATED || way == SUM_BLOCKS_TRUNCATED || way == SUM_BLOCKS_ODD;
+           way == SUM_SLICED_TRUNCATED || way == SUM_BLOCKS_TRUNCATED || way == SUM_BLOCKS_ODD ||
+           way == SUM_CLAMPED_TRUNCATED;
 }
 
 static bool takes_splits(sum_way way) {
@@ -184,41 +185,73 @@ static void sum_single_window(const product *self, tile part, const layout *plan
     }
 }
 
-static void run_window(product *self, tile part, workspace *work) {
-    const job *job = self->job;
-    layout plan;
-    int64_t passed = certify(self, part, &plan, work->mask);
-    int failure = HWGEN_OK;
-    if (passed == 0) {
-        failure = judge_tile(job, part, NULL);
-    } else if (!workspace_open(work, self, part, plan.slices + (self->route == ROUTE_BLOCKS))) {
-        failure = HWGEN_NO_MEMORY;
-    } else {
-        if (self->route == ROUTE_SINGLE_WINDOW)
-            sum_single_window(self, part, &plan, work);
-        else
-            sum_window(self, part, &plan, work);
-        bool all = plan.watch_terms == 0 && passed == part.rows * part.cols;
-        bool drops = plan.way != SUM_PLAIN && plan.way != SUM_SLICED && plan.block == 0;
-        if (drops && work->lowest != NULL)
-            find_lowest(self, part, work);
-        finishing end = {
-            .product = self,
-            .part = part,
-            .plan = &plan,
-            .sums = work->sums,
-            .row = work->row,
-            .slice = work->slice,
-            .lost = plan.block > 0 ? work->sums + plan.slices * work->slice : NULL,
-            .lowest = drops ? work->lowest : NULL,
-            .mask = work->mask,
-        };
-        finish_tile(&end);
-        if (!all)
-            failure = judge_tile(job, part, work->mask);
+/* Whether so many elements must be judged that sums which saturate at every step are faster. */
+static bool judges_many(tile part, const uint8_t *mask) {
+    int64_t count = part.rows * part.cols, judged = 0;
+    for (int64_t i = 0; i < count; i++)
+        judged += mask[i] != JUDGE_NOT;
+    return judged > count / 64;
+}
+
+static void sum_tile(const product *self, tile part, layout *plan, workspace *work) {
+    if (self->route == ROUTE_SINGLE_WINDOW)
+        sum_single_window(self, part, plan, work);
+    else
+        sum_window(self, part, plan, work);
+    /* What was found on the way may be known only now. */
+    if (plan->watch_terms > 0 && judges_many(part, work->mask)) {
+        layout clamped;
+        if (plan_clamped(self, part, &clamped, work->mask) > 0) {
+            *plan = clamped;
+            memset(work->sums, 0, (size_t)work->slice * sizeof *work->sums);
+            sum_window(self, part, plan, work);
+        }
     }
-    if (failure != HWGEN_OK)
-        fail(self, failure);
+}
+
+static void finish_window(product *self, tile part, const layout *plan, workspace *work) {
+    bool drops = plan->way != SUM_PLAIN && plan->way != SUM_SLICED && plan->block == 0;
+    if (drops && work->lowest != NULL)
+        find_lowest(self, part, work);
+    finishing end = {
+        .product = self,
+        .part = part,
+        .plan = plan,
+        .sums = work->sums,
+        .row = work->row,
+        .slice = work->slice,
+        .lost = plan->block > 0 ? work->sums + plan->slices * work->slice : NULL,
+        .lowest = drops ? work->lowest : NULL,
+        .mask = work->mask,
+    };
+    finish_tile(&end);
+}
+
+/* What the kernels cannot tell is judged, if it is the whole tile. */
+static int run_window(product *self, tile part, workspace *work) {
+    layout plan, clamped;
+    int64_t count = part.rows * part.cols;
+    int64_t passed = certify(self, part, &plan, work->mask);
+    if (passed == 0 || judges_many(part, work->mask)) {
+        uint8_t *mask = malloc((size_t)count);
+        if (mask == NULL)
+            return HWGEN_NO_MEMORY;
+        int64_t known = plan_clamped(self, part, &clamped, mask);
+        if (known > passed) {
+            plan = clamped;
+            passed = known;
+            memcpy(work->mask, mask, (size_t)count);
+        }
+        free(mask);
+    }
+    if (passed == 0)
+        return judge_tile(self->job, part, NULL);
+    if (!workspace_open(work, self, part, plan.slices + (self->route == ROUTE_BLOCKS)))
+        return HWGEN_NO_MEMORY;
+    bool watched = plan.watch_terms > 0;
+    sum_tile(self, part, &plan, work);
+    finish_window(self, part, &plan, work);
+    return watched || passed < count ? judge_tile(self->job, part, work->mask) : HWGEN_OK;
 }
 
 /* --- floating-point sums ---------------------------------------------------------------------- */
@@ -336,13 +369,14 @@ static void run_tile(void *context, int64_t index) {
     int64_t rows = self->job->m - part.top, cols = self->job->n - part.left;
     part.rows = rows < self->tile_rows ? rows : self->tile_rows;
     part.cols = cols < self->tile_columns ? cols : self->tile_columns;
+    int failure = HWGEN_OK;
     workspace work = {.mask = malloc((size_t)(part.rows * part.cols))};
     if (work.mask == NULL)
         fail(self, HWGEN_NO_MEMORY);
     else if (self->job->datapath->is_float_sum)
         run_sum(self, part, &work);
-    else
-        run_window(self, part, &work);
+    else if ((failure = run_window(self, part, &work)) != HWGEN_OK)
+        fail(self, failure);
     memory_give(work.memory);
     free(work.mask);
 }
