@@ -7,8 +7,9 @@ tables are in the unit of capacitance times that of voltage squared (*Liberty Us
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,26 +174,22 @@ class Library:
             if cell.simple.get("dont_use", "").lower() == "true"
         )
 
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """Names of all cells, of whatever kind."""
-        return tuple(self._groups)
+    def usable(self) -> Iterator[Cell]:
+        """Yield the cells that may be used and are of a kind that is read."""
+        for name in self._groups:
+            if name not in self.unused:
+                with contextlib.suppress(HwgenError):
+                    yield self.cell(name)
 
     @property
     def buffer(self) -> str:
         """The smallest cell that hands on its one input; empty if there is none."""
         found = []
-        for name in self._groups:
-            if name in self.unused:
-                continue
-            try:
-                cell = self.cell(name)
-            except HwgenError:
-                continue  # of no kind that is read, so none that would do
+        for cell in self.usable():
             pins = [pin.name for pin in cell.inputs]
             functions = [pin.function for pin in cell.outputs]
             if len(pins) == len(functions) == 1 and functions[0] == Function("pin", pins[0]):
-                found.append((cell.area, name))
+                found.append((cell.area, cell.name))
         return min(found)[1] if found else ""
 
     @classmethod

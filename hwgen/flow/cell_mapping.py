@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from hwgen.errors import HwgenError
 from hwgen.flow.cell_library import Cell, Library
 
 __all__ = ["ADDERS_FILE", "AdderCell", "adders_verilog", "find_adder", "mapping_script"]
@@ -39,17 +38,11 @@ class AdderCell:
 
 def find_adder(library: Library, bits: int) -> AdderCell | None:
     """Return the library's smallest cell that adds so many bits (2 or 3), if it has one."""
-    found = []
-    for name in library.cells:
-        if name in library.unused:
-            continue
-        try:
-            cell = library.cell(name)
-        except HwgenError:
-            continue  # of no kind that is read, so none that would do
-        adder = _adder(cell, bits)
-        if adder is not None:
-            found.append((cell.area, name, adder))
+    found = [
+        (cell.area, adder.name, adder)
+        for cell in library.usable()
+        if (adder := _adder(cell, bits)) is not None
+    ]
     return min(found)[2] if found else None
 
 
