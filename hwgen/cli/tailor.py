@@ -141,7 +141,8 @@ def command(ctx: click.Context, program: tuple[str, ...], **options: Any) -> Non
     it, for each choice of operand formats. Then the whole program runs on them, bit for bit as the
     circuit computes: its bits are cut from below, its range from above, until it no longer does.
     Of what does, energy is measured on netlists of the processing element, beside a conventional
-    unit (fma:fp32) with the same operands: drawn ones of three kinds, and some of the program's.
+    unit (fma:fp32,lanes=3) with the same operands: drawn ones of three kinds, and some of the
+    program's.
 
     The program must compute the same numbers each time: fix its seeds. What was measured is kept in
     the output folder, by the program's words and the files that they name, so that a search that

@@ -222,7 +222,7 @@ def test_an_energy_that_cannot_be_measured_loses_no_other(tmp_path, program):
     asked = settings(TOLERANCE)
     result = found(tmp_path, asked, some)
     assert chosen_point(records(result, asked).points) is not None
-    assert result.notes == ["bf16 fma:fp32: no energy: the netlist computes something else"]
+    assert result.notes == ["bf16 fma:fp32,lanes=3: no energy: the netlist computes something else"]
 
     def none(words, liberty):
         raise ToolError("no library of cells")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from hwgen.explore.candidates import Sizes, parse_operands
+from hwgen.explore.candidates import BASELINE, Sizes, parse_operands
 from hwgen.explore.profile import Profile, SiteProfile
 from hwgen.explore.records import Histogram, Point
 from hwgen.explore.site_designs import saving, site_designs, site_windows, worth_measuring
@@ -105,7 +105,7 @@ def test_sites_that_did_not_run_on_it_are_left_out():
 
 @pytest.mark.parametrize(
     "change",
-    [{"sites": (WIDE,)}, {"point": chosen("fma:fp32")}, {"point": chosen(site_errors={})}],
+    [{"sites": (WIDE,)}, {"point": chosen(BASELINE)}, {"point": chosen(site_errors={})}],
     ids=["one site", "no window", "no errors"],
 )
 def test_what_cannot_be_told_is_not(change):
