@@ -21,7 +21,7 @@ _FORMATS = ("html", "md")
 
 
 @click.command("report")
-@click.argument("exploration", type=click.Path(path_type=Path), metavar="EXPLORATION.JSON")
+@click.argument("exploration", type=click.Path(path_type=Path), metavar="EXPLORATION")
 @click.option(
     "-o",
     "--output",
@@ -48,13 +48,17 @@ def command(
 ) -> None:
     """Write what an exploration found as one page that needs nothing else.
 
-    The page holds its plots and its program: it reads on a phone and without a network.
+    EXPLORATION is the folder that hwgen tailor made, or the exploration.json in it. The page holds
+    its plots and its program: it reads on a phone and without a network.
 
     \b
     Examples:
+    hwgen report build/tailored
     hwgen report build/swe/exploration.json -o swe.html
     hwgen report build/swe/exploration.json --format md --svg plots
     """
+    if exploration.is_dir():
+        exploration = exploration / "exploration.json"
     if style is None:
         ending = output.suffix.lower() if output is not None else ""
         style = "md" if ending in (".md", ".markdown") else "html"

@@ -78,6 +78,13 @@ def test_plots_are_files_that_the_summary_shows(path, tmp_path):
     assert "](<../plots/width.svg>)" in output.read_text(encoding="utf-8")
 
 
+def test_the_folder_of_an_exploration_will_do(path):
+    pytest.importorskip("matplotlib")
+    path = path.rename(path.with_name("exploration.json"))
+    assert run(path.parent).exit_code == 0
+    assert path.with_suffix(".html").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
