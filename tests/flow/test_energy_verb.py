@@ -124,10 +124,11 @@ def test_options_go_to_the_flow(build, calls):
     assert (conditions.seeds, conditions.terms, conditions.freq_mhz) == (3, 64, 50.0)
 
 
-def test_by_default_all_kinds_are_measured_on_an_element(build, calls):
+def test_by_default_an_element_is_measured_on_the_kinds_that_the_flow_chooses(build, calls):
     assert run(build).exit_code == 0
     (asked,) = calls
-    assert (asked["scope"], asked["kinds"]) == ("pe", ("gaussian", "relu", "skewed"))
+    # All, or none beside recorded operands.
+    assert (asked["scope"], asked["kinds"]) == ("pe", None)
     assert (asked["operands"], asked["liberty"], asked["conditions"].seeds) == (None, None, 2)
 
 
