@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.column_chain import ColumnChain, ColumnPart
+from hwgen.rtl.logic import advanced
 from hwgen.rtl.round import STATUS_BITS
 from hwgen.spec.timing import BUFFER_LATENCY
 
@@ -52,6 +53,7 @@ class RowTokens(wiring.Component):
         self._rows = rows
         self._latency = latency
         self._lead = lead
+        self._depth = depth
         super().__init__({"block_end": In(1), "take": Out(1), "token": Out(token_layout(depth))})
 
     def elaborate(self, platform: object) -> Module:
@@ -70,7 +72,9 @@ class RowTokens(wiring.Component):
         m.d.sync += under_way.eq(Cat(row, under_way))
         write = under_way[-1]
         with m.If(write):
-            m.d.sync += self.token.address.eq(self.token.address + 1)
+            m.d.sync += self.token.address.eq(
+                advanced(self.token.address, self._depth, Const(1, 1))
+            )
         m.d.comb += [
             self.token.write.eq(write),
             self.take.eq(under_way[self._latency - 1 - self._lead]),
@@ -198,7 +202,7 @@ class OutputControl(wiring.Component):
         m.d.comb += [
             self.row_valid.eq(filled != 0),
             self.row_taken.eq(self.row_valid & self.row_ready),
-            self.read_address.eq(address + self.row_taken),
+            self.read_address.eq(advanced(address, self._depth, self.row_taken)),
         ]
         m.d.sync += [
             filled.eq(filled + self.row_complete - self.row_taken),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from amaranth.hdl import Cat, Const, Mux, Value
 
-__all__ = ["any_of", "at_least", "first_set", "in_range"]
+__all__ = ["advanced", "any_of", "at_least", "first_set", "in_range"]
 
 
 def at_least(value: Value, bound: int) -> Value:
@@ -37,6 +37,13 @@ def in_range(value: Value, wanted: range, possible: range) -> Value:
     if wanted.stop < possible.stop:
         tests.append(~at_least(value, wanted.stop))
     return Cat(tests).all() if tests else Const(1, 1)
+
+
+def advanced(address: Value, depth: int, by: Value) -> Value:
+    """Address of a buffer of so many rows, moved on by a flag; wider than the address itself."""
+    if depth & (depth - 1) == 0:
+        return address + by
+    return Mux(by & (address == depth - 1), 0, address + by)
 
 
 def any_of(values: Iterable[Value]) -> Value:

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.column_chain import ColumnChain, ColumnPart
 from hwgen.rtl.drain import RowTokens, token_layout
+from hwgen.rtl.logic import advanced
 from hwgen.rtl.round import STATUS_BITS
 from hwgen.rtl.start_adder import start_layout
 
@@ -89,7 +90,7 @@ class StartControl(wiring.Component):
         m.d.sync += [
             room.eq(room_left),
             ready.eq(room_left != 0),
-            address.eq(address + taken),
+            address.eq(advanced(address, depth, taken)),
         ]
         loaded = Signal(range(depth + 1))
         available = Signal(range(depth + 2))

@@ -13,6 +13,7 @@ from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
 from hwgen.spec.float_sum import FloatAlignment
 from hwgen.spec.operands import shift_digits
+from hwgen.spec.pipeline import CELLS
 from hwgen.spec.rounding import rounder_columns, rounding_stages
 
 __all__ = ["Timing", "scaling_stages", "summand_stages", "timing", "unpack_stages"]
@@ -202,6 +203,7 @@ def timing(design: Design) -> Timing:
     # Room for a new block's rows, and for those that blocks of this length, half a row a cycle,
     # have brought under way during the latency.
     needed = design.rows + latency // 2 + 2
+    cells = design.datapath.pipeline.target == CELLS
     return Timing(
         unpack=unpack,
         summand=summand,
@@ -212,7 +214,8 @@ def timing(design: Design) -> Timing:
         row_interval=2,
         block_interval=block_interval,
         full_rate_block=full_rate_block,
-        buffer_rows=1 << (needed - 1).bit_length(),
+        # An FPGA's memories have powers of two; of flip-flops or cells each row costs.
+        buffer_rows=needed if cells else 1 << (needed - 1).bit_length(),
         lanes=lanes,
         lane_cycles=lane_cycles,
         clearing=lanes + 1 if lanes > 1 else 1,

@@ -24,6 +24,7 @@ W45 = "window:msb=5,lsb=-30,ovf=9"
 CHEAP = {"a": "int4", "acc": "int:12"}
 DATAPATHS = {
     "bf16": {"a": "bf16", "acc": W45},
+    "bf16_cells": {"a": "bf16", "acc": W45, "target": "asic"},
     "bf16_even_saturate": {"a": "bf16", "acc": f"{W45},round=even,overflow=saturate"},
     "bf16_wrap_raw": {
         "a": "bf16",

@@ -36,6 +36,7 @@ FAMILIES = {
     "nvfp4_narrow": {"a": "nvfp4", "acc": "window:msb=2,lsb=-4,ovf=1,overflow=wrap", "out": "raw"},
     "int4_bf16": {"a": "int4", "b": "bf16", "acc": W45, "out": "bf16"},
     "int4_nvfp4": {"a": "int4", "b": "nvfp4", "acc": W45},
+    "bf16_cells": {"a": "bf16", "acc": W45, "target": "asic"},
     "e4m3_e5m2": {"a": "e4m3", "b": "e5m2", "acc": W45},
 }
 ROWS, COLS = 3, 2

@@ -26,6 +26,7 @@ SIZES = [(1, 1), (1, 5), (5, 1), (4, 4), (7, 3)]
 DATAPATHS = {
     "stochastic": {"a": "e4m3", "acc": "window:msb=9,lsb=-4,ovf=5,round=stochastic"},
     "bf16": {"a": "bf16", "acc": W45},
+    "bf16_cells": {"a": "bf16", "acc": W45, "target": "asic"},
     "bf16_even_saturate": {
         "a": "bf16",
         "acc": "window:msb=1,lsb=-8,ovf=0,round=even,overflow=saturate",
