@@ -203,14 +203,14 @@ FAULTS = {
     ),
     "the read address moves on in a stall": Fault(
         module="drain",
-        right="address + self.row_taken",
-        wrong="address + self.row_valid",
+        right="advanced(address, self._depth, self.row_taken)",
+        wrong="advanced(address, self._depth, self.row_valid)",
         breaks=STAYS,
         cycles=12,
     ),
     "the read address stays": Fault(
         module="drain",
-        right="address + self.row_taken",
+        right="advanced(address, self._depth, self.row_taken)",
         wrong="address",
         breaks=RESULTS,
         cycles=14,
