@@ -286,7 +286,9 @@ class _Run:
         link.symlink_to(library.path)
         constraints = f"set_driving_cell {library.buffer}\nset_load {_LOAD_FF} [all_outputs]\n"
         (folder / _CONSTRAINTS).write_text(constraints, encoding="utf-8")
-        (folder / ADDERS_FILE).write_text(adders_verilog(library), encoding="utf-8")
+        adders = adders_verilog(library)
+        (folder / ADDERS_FILE).write_text(adders, encoding="utf-8")
+        self._has_adders = bool(adders)
 
     def map_parts(self, design: Design, scope: str) -> list[_Mapped]:
         """Emit, map and read the parts."""
@@ -308,6 +310,7 @@ class _Run:
             library=self._library,
             liberty=_LIBRARY,
             constraints=_CONSTRAINTS,
+            adders=self._has_adders,
         )
         (self._folder / f"{name}.ys").write_text(script, encoding="utf-8")
         self._tell(f"mapping {name}")

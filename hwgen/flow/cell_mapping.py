@@ -131,6 +131,7 @@ def mapping_script(
     library: Library,
     liberty: str,
     constraints: str,
+    adders: bool,
 ) -> str:
     """Write the Yosys script that maps ``top`` of core.v onto a library and writes TOP.json.
 
@@ -146,6 +147,8 @@ def mapping_script(
     library : Library
     liberty, constraints : str
         Names of the library's file and of ABC's constraints.
+    adders : bool
+        Whether ``ADDERS_FILE`` holds anything (:func:`adders_verilog`).
     """
     avoid = "".join(f" -dont_use {cell}" for cell in library.unused)
     # With constraints ABC also buffers and sizes what drives much.
@@ -153,7 +156,6 @@ def mapping_script(
     repeated = re.findall(rf"^module ({top}_{_REPEATED})\b", text, re.MULTILINE)
     kept = [f"setattr -mod -set keep_hierarchy 1 {module}" for module in (top, *repeated)]
     dissolved = [f"setattr -mod -unset keep_hierarchy {module}" for module in repeated]
-    adders = find_adder(library, 3) is not None
     lines = [
         *([f"read_liberty -lib -ignore_miss_func {liberty}"] if adders else []),
         "read_verilog core.v",

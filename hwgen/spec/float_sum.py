@@ -67,7 +67,7 @@ class FloatAlignment:
     a: Operand
     b: Operand
     sum: FloatSum
-    multiplier_bits: int = 18
+    multiplier_bits: int
 
     # What the edges of the array want to know of any datapath.
     needs_zero = True

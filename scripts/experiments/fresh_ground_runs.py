@@ -23,6 +23,7 @@ from hwgen.explore.cache import Cache, program_digest
 from hwgen.flow.asic import Conditions, estimate_asic
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
+from hwgen.spec.pipeline import CELLS, Pipeline
 
 __all__ = ["Runner", "Unit", "as_number", "numbers", "student", "wilson"]
 
@@ -185,9 +186,7 @@ def _checked(summary: dict[str, Any], unit: Unit) -> dict[str, Any]:
 
 
 def _energy(unit: Unit, conditions: Conditions) -> dict[str, Any]:
-    # Standard cells have no multipliers of fixed width: significands need not be moved for them.
-    datapath = unit.datapath
-    path = replace(datapath, pipeline=replace(datapath.pipeline, multiplier_bits=0))
+    path = replace(unit.datapath, pipeline=Pipeline.of(CELLS))
     with tempfile.TemporaryDirectory() as scratch:
         report = estimate_asic(
             Design(datapath=path, rows=1, cols=1, name="core"), Path(scratch), conditions=conditions

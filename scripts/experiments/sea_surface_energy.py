@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from hwgen.explore.cache import Cache
 from hwgen.flow.asic import Conditions, estimate_asic, find_library
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
-from hwgen.spec.pipeline import Pipeline
+from hwgen.spec.pipeline import CELLS
 
 __all__ = ["Unit", "measured_unit", "units"]
 
@@ -45,9 +45,8 @@ class Unit:
 
     @property
     def datapath(self) -> Datapath:
-        """Of doubles, pipelined; standard cells have no multipliers of fixed width."""
-        path = Datapath.parse(a="fp64", b=self.b, acc=self.acc, out="fp64")
-        return replace(path, pipeline=Pipeline(multiplier_bits=0))
+        """Of doubles, pipelined for standard cells."""
+        return Datapath.parse(a="fp64", b=self.b, acc=self.acc, out="fp64", target=CELLS)
 
 
 def units(window: str, multipliers: Sequence[str], lanes: Sequence[int]) -> list[Unit]:

@@ -11,9 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from hwgen.cli import cli
-from hwgen.errors import ToolError
 from hwgen.explore.profile import Profile
-from hwgen.runtime.library import library_path
 
 APP = "import numpy as np; x = np.full((6, 6), 1.5, np.float32); print((x @ x)[0, 0])"
 
@@ -23,12 +21,8 @@ def hwgen(*words: object):
 
 
 @pytest.fixture
-def profile(tmp_path) -> Path:
+def profile(blas_library, tmp_path) -> Path:
     """The profile of a product whose every element is 6 * 2.25."""
-    try:
-        library_path("hwgen_blas")
-    except ToolError as error:
-        pytest.skip(str(error))
     path = tmp_path / "p.json"
     summary = tmp_path / "s.json"
     words = ("--min-mnk", 3, "--profile", path, "--summary", summary, "--quiet")

@@ -15,8 +15,6 @@ from click.testing import CliRunner
 
 from hwgen import model
 from hwgen.cli import cli
-from hwgen.errors import ToolError
-from hwgen.runtime.library import library_path
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
 
@@ -60,17 +58,8 @@ def run(*words: object):
     return CliRunner().invoke(cli, ["run", *map(str, words)])
 
 
-@pytest.fixture(scope="module")
-def built() -> None:
-    """Skip without the compiled libraries."""
-    try:
-        library_path("hwgen_blas")
-    except ToolError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture
-def hwgen(built, tmp_path):
+def hwgen(blas_library, tmp_path):
     """Return a function that runs ``hwgen run`` as a user does; it must leave no file behind."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()

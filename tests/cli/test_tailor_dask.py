@@ -13,7 +13,6 @@ from hwgen.errors import ToolError
 from hwgen.explore import element_energy, pools
 from hwgen.explore.outcome import chosen_point
 from hwgen.explore.records import Exploration
-from hwgen.runtime.library import library_path
 
 pytestmark = [
     # Dask's own: of asyncio, of sockets that close late, of ports that are taken.
@@ -38,13 +37,9 @@ def energy(words: dict[str, str], liberty: str | None, operands: object = None) 
 
 
 @pytest.fixture
-def address(monkeypatch, tmp_path):
+def address(blas_library, monkeypatch, tmp_path):
     """The address of a scheduler with two workers."""
     distributed = pytest.importorskip("distributed")
-    try:
-        library_path("hwgen_blas")
-    except ToolError as error:
-        pytest.skip(str(error))
     monkeypatch.setattr(element_energy, "measure_element", energy)
     monkeypatch.setattr(element_energy, "check_library", lambda liberty: None)
     monkeypatch.chdir(tmp_path)

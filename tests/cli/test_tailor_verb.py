@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -19,8 +18,6 @@ from hwgen.explore import element_energy, pools
 from hwgen.explore.pools import pool
 from hwgen.explore.records import Exploration
 from hwgen.flow import asic
-from hwgen.flow.asic import find_library
-from hwgen.runtime.library import library_path
 from hwgen.spec.design import Design
 
 HWGEN = (sys.executable, "-c", "import hwgen.cli; hwgen.cli.main()")
@@ -35,16 +32,7 @@ print(f"error: {np.abs(c - np.float64(a) @ np.float64(b)).max():.4f}")
 
 
 @pytest.fixture
-def libraries() -> None:
-    """Skip without the compiled libraries."""
-    try:
-        library_path("hwgen_blas")
-    except ToolError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-def cheap(monkeypatch, libraries, tmp_path):
+def cheap(monkeypatch, blas_library, tmp_path):
     """Make energies up and run trials on threads: in this process, so that it is told of both."""
     from concurrent.futures import ThreadPoolExecutor
     from contextlib import contextmanager
@@ -180,7 +168,9 @@ library (bare) {
 """
 
 
-def test_a_library_without_power_is_refused_before_anything_runs(libraries, tmp_path, monkeypatch):
+def test_a_library_without_power_is_refused_before_anything_runs(
+    blas_library, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     Path("bare.lib").write_text(LIBRARY_WITHOUT_POWER)
     Path("app.py").write_text("open('runs', 'a').write('x')")
@@ -195,7 +185,7 @@ def test_a_library_without_power_is_refused_before_anything_runs(libraries, tmp_
     assert not Path("runs").exists()
 
 
-def test_a_library_that_is_not_installed_is_told_with_the_cure(libraries, tmp_path, monkeypatch):
+def test_a_library_that_is_not_installed_is_told_with_the_cure(blas_library, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(asic, "OSU018_FILES", (tmp_path / "no.lib",))
     Path("app.py").write_text("open('runs', 'a').write('x')")
@@ -221,13 +211,7 @@ def test_processes_of_a_pool_are_gone_after_an_interrupt():
 
 
 @pytest.mark.slow
-def test_a_network_is_tailored_to_in_earnest(libraries, tmp_path):
-    try:
-        find_library()
-    except ToolError as error:
-        pytest.skip(str(error))
-    if not shutil.which("iverilog"):
-        pytest.skip("iverilog is missing")
+def test_a_network_is_tailored_to_in_earnest(blas_library, standard_cells, tmp_path):
     weights = tmp_path / "weights.npz"
     program = sys.executable, DIGITS, "--weights", weights
     subprocess.run([str(word) for word in program], check=True, timeout=120)

@@ -21,7 +21,6 @@ from inference_trials import Trials, check_summary
 
 from hwgen.errors import HwgenError, ToolError
 from hwgen.explore.cache import Cache
-from hwgen.runtime.library import library_path
 from hwgen.spec.accumulator import Overflow, Window, parse_accumulator
 
 APP = Path(inference_data.__file__).with_name("inference_app.py")
@@ -143,9 +142,8 @@ def test_imagenets_tree_is_read_by_the_order_of_its_classes(tmp_path):
 
 
 @pytest.fixture
-def python() -> str:
+def python(blas_library) -> str:
     try:
-        library_path("hwgen_blas")
         return find_python(None)
     except ToolError as error:
         pytest.skip(str(error))

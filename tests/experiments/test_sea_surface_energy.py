@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 import sea_surface_energy
 from sea_surface_energy import Unit, measured_unit
 
-from hwgen.errors import ToolError
 from hwgen.explore.cache import Cache
-from hwgen.flow.asic import find_library
 
 UNIT = Unit(name="w", b="uint:1", acc="window:msb=6,lsb=-4,ovf=5", conventional=False)
 STILL = np.full(16, 1.0)
@@ -21,14 +17,7 @@ MOVING = np.array([93.0, -1.5] * 8)
 @pytest.mark.slow
 @pytest.mark.synth
 @pytest.mark.sim
-def test_data_that_move_take_more_and_what_is_known_is_kept(tmp_path, monkeypatch):
-    pytest.importorskip("pyosys")
-    if shutil.which("iverilog") is None:
-        pytest.skip("needs Icarus Verilog: apt-get install iverilog")
-    try:
-        find_library()
-    except ToolError as error:
-        pytest.skip(str(error))
+def test_data_that_move_take_more_and_what_is_known_is_kept(standard_cells, tmp_path, monkeypatch):
     cache = Cache(tmp_path)
     still = measured_unit(UNIT, STILL, cache=cache)
     moving = measured_unit(UNIT, MOVING, cache=cache)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from statistics import fmean
 
 import numpy as np
 import pytest
 
-from hwgen.errors import ToolError
 from hwgen.explore.element_energy import measure_element
 from hwgen.explore.recorded import Recording
-from hwgen.flow.asic import find_library
 
 WORDS = {"a": "int4", "b": "int4", "acc": "int:12", "out": "fp32"}
 
@@ -19,14 +16,7 @@ WORDS = {"a": "int4", "b": "int4", "acc": "int:12", "out": "fp32"}
 @pytest.mark.slow
 @pytest.mark.synth
 @pytest.mark.sim
-def test_the_programs_operands_are_a_fourth_stimulus():
-    pytest.importorskip("pyosys")
-    if shutil.which("iverilog") is None:
-        pytest.skip("needs Icarus Verilog: apt-get install iverilog")
-    try:
-        find_library()
-    except ToolError as error:
-        pytest.skip(str(error))
+def test_the_programs_operands_are_a_fourth_stimulus(standard_cells):
     drawn = measure_element(WORDS, None)
     quiet = Recording(site="s", share=1.0, a=np.zeros((4, 64)), b=np.zeros((64, 4)))
     found = measure_element(WORDS, None, quiet.to_dict())

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwgen.errors import ToolError
 from hwgen.explore.profile import Profile, read_folder, site_name
 from hwgen.explore.recorded import Recording, largest_recording
 from hwgen.explore.trial import Task, run_trial
-from hwgen.runtime.library import library_path
 from hwgen.runtime.session import RunSettings, environment
 
 MAKE = """
@@ -22,18 +20,11 @@ import numpy as np
 def make(seed, m, n):
     return np.random.default_rng(seed).normal(size=(m, n)).astype(np.float32)
 """
+pytestmark = pytest.mark.usefixtures("blas_library")
+
 NAMES: dict = {}
 exec(MAKE, NAMES)
 make = NAMES["make"]
-
-
-@pytest.fixture(autouse=True)
-def blas() -> None:
-    """Skip without the compiled library."""
-    try:
-        library_path("hwgen_blas")
-    except ToolError as error:
-        pytest.skip(str(error))
 
 
 def recorded(folder: Path, source: str, *, record: bool = True) -> Recording | None:

@@ -25,7 +25,6 @@ from hwgen.explore.profile import Profile, SiteProfile
 from hwgen.explore.records import Exploration, Histogram
 from hwgen.explore.search import Search, Settings
 from hwgen.explore.trial import Metric, Task
-from hwgen.runtime.library import library_path
 
 ACCURACY = Metric(pattern=r"accuracy: (\S+)")
 APP = """
@@ -399,11 +398,7 @@ def real_search(folder: str):
 
 
 @pytest.fixture
-def app(tmp_path) -> Path:
-    try:
-        library_path("hwgen_blas")
-    except ToolError as error:
-        pytest.skip(str(error))
+def app(blas_library, tmp_path) -> Path:
     (tmp_path / "app.py").write_text(APP)
     return tmp_path
 

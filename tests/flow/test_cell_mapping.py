@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from energy_cells import TEXT, adder, tiny_library
 
@@ -42,10 +40,7 @@ def test_a_cell_that_is_not_to_be_used_is_left_alone():
 @pytest.mark.synth
 @pytest.mark.sim
 @pytest.mark.parametrize("cells", [[FULL], [FULL, HALF]], ids=["full", "full_and_half"])
-def test_a_products_rows_are_added_by_the_librarys_adders(tmp_path, cells):
-    pytest.importorskip("pyosys")
-    if shutil.which("iverilog") is None:
-        pytest.skip("needs Icarus Verilog: apt-get install iverilog")
+def test_a_products_rows_are_added_by_the_librarys_adders(gate_tools, tmp_path, cells):
     liberty = tmp_path / "tiny.lib"
     liberty.write_text(with_cells(*cells), encoding="utf-8")
     # The netlist is held against the RTL, and an error raised where they differ.

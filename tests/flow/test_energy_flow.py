@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +17,9 @@ from hwgen.flow.targets import load_target
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
 
-pytestmark = [pytest.mark.synth, pytest.mark.sim]
+pytestmark = [pytest.mark.synth, pytest.mark.sim, pytest.mark.usefixtures("gate_tools")]
 
 SMALL = Conditions(terms=8, macs=16, seeds=1)
-
-
-@pytest.fixture(autouse=True)
-def tools() -> None:
-    pytest.importorskip("pyosys")
-    if shutil.which("iverilog") is None:
-        pytest.skip("needs Icarus Verilog: apt-get install iverilog")
 
 
 @pytest.fixture

@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from hwgen.errors import ToolError
-from hwgen.runtime.library import library_path
-
 HWGEN = (sys.executable, "-c", "import hwgen.cli; hwgen.cli.main()")
 # Keeps every product of float32 numbers of usual size nearly exact.
 DATAPATH = ("--a", "fp32", "--acc", "window:msb=30,lsb=-80,ovf=12")
@@ -109,11 +106,7 @@ def pythons() -> list[str]:
 
 
 @pytest.mark.slow
-def test_every_product_of_pytorch_is_served_and_right(tmp_path):
-    try:
-        library_path("hwgen_blas")
-    except ToolError as error:
-        pytest.skip(str(error))
+def test_every_product_of_pytorch_is_served_and_right(blas_library, tmp_path):
     if not (interpreters := pythons()):
         pytest.skip("needs PyTorch, in this Python or in the system's")
     for number, python in enumerate(interpreters):

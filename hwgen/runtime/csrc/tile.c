@@ -199,13 +199,10 @@ static void sum_tile(const product *self, tile part, layout *plan, workspace *wo
     else
         sum_window(self, part, plan, work);
     /* What was found on the way may be known only now. */
-    if (plan->watch_terms > 0 && judges_many(part, work->mask)) {
-        layout clamped;
-        if (plan_clamped(self, part, &clamped, work->mask) > 0) {
-            *plan = clamped;
-            memset(work->sums, 0, (size_t)work->slice * sizeof *work->sums);
-            sum_window(self, part, plan, work);
-        }
+    if (plan->watch_terms > 0 && judges_many(part, work->mask) &&
+        plan_clamped(self, part, plan, work->mask) > 0) {
+        memset(work->sums, 0, (size_t)work->slice * sizeof *work->sums);
+        sum_window(self, part, plan, work);
     }
 }
 
@@ -233,16 +230,12 @@ static int run_window(product *self, tile part, workspace *work) {
     int64_t count = part.rows * part.cols;
     int64_t passed = certify(self, part, &plan, work->mask);
     if (passed == 0 || judges_many(part, work->mask)) {
-        uint8_t *mask = malloc((size_t)count);
-        if (mask == NULL)
-            return HWGEN_NO_MEMORY;
-        int64_t known = plan_clamped(self, part, &clamped, mask);
+        /* As many elements are the same ones: all without specials. */
+        int64_t known = plan_clamped(self, part, &clamped, work->mask);
         if (known > passed) {
             plan = clamped;
             passed = known;
-            memcpy(work->mask, mask, (size_t)count);
         }
-        free(mask);
     }
     if (passed == 0)
         return judge_tile(self->job, part, NULL);
