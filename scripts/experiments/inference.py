@@ -60,6 +60,8 @@ ROUNDED = ("tf32", "float:8,4")
 def main() -> None:
     """Run what the command line asks for."""
     options = parsed()
+    # Now, not after the hours that the rest takes.
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     cache = Cache(options.cache)
     if options.energy_only or options.page_only:
         results = json.loads(options.output.read_text(encoding="utf-8"))
@@ -67,7 +69,6 @@ def main() -> None:
         results = accuracies(options, cache)
     if options.folder is None and not (options.no_energy or options.page_only):
         results["energy"] = compare(results["chosen"], cache, told)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json_text(results), encoding="utf-8")
     if options.folder is None:
         write_page(results, options.output.with_suffix(".html"))

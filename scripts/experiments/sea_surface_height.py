@@ -287,6 +287,11 @@ def print_summary(found: dict[str, Any]) -> None:
             )
 
 
+def sizes(text: str) -> list[int]:
+    """Read whole numbers with commas between."""
+    return [int(word) for word in text.split(",")]
+
+
 def parsed() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -296,7 +301,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of data and orders (default 1)")
     parser.add_argument(
         "--sizes",
-        type=lambda text: [int(word) for word in text.split(",")],
+        type=sizes,
+        metavar="K,K,...",
         default=list(SIZES),
         help="multiples of 7680 numbers (default 1 to 10, 20 to 60)",
     )
@@ -316,6 +322,7 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Run both magnitudes and write figures and page."""
     options = parsed()
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     command = f"scripts/experiments/sea_surface_height.py --orders {options.orders}"
     found: dict[str, Any] = {
         "command": f"python {command} --seed {options.seed}",
@@ -355,7 +362,6 @@ def main() -> None:
             decade["energies"] = energies(values, str(datapath.window), options)
         found["decades"].append(decade)
     print_summary(found)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     sea_surface_page(found).write(options.output.with_suffix(".html"))
 
