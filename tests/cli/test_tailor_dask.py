@@ -31,7 +31,8 @@ a @ b
 def energy(words: dict[str, str], liberty: str | None, operands: object = None) -> dict:
     """Stand for a measurement: wider is dearer."""
     acc = dict(part.split("=") for part in words["acc"].partition(":")[2].split(",") if "=" in part)
-    wide = 90.0 if not acc else float(int(acc["msb"]) + int(acc["ovf"]) - int(acc["lsb"]))
+    window = "msb" in acc  # the others are fused units, with or without lanes
+    wide = float(int(acc["msb"]) + int(acc["ovf"]) - int(acc["lsb"])) if window else 90.0
     known = {"energy_pj": wide, "area_um2": wide, "fmax_mhz": 100.0, "library": "made up"}
     return known | {"energies": {"recorded": wide} if operands else {}}
 
