@@ -160,7 +160,7 @@ def _print_summary(design: Design, folder: Path) -> None:
             ("  accumulator", design.datapath.register_text),
             ("  array", f"{design.rows} x {design.cols}, {design.rows * design.cols} MACs a cycle"),
             ("  latency", latency),
-            ("  full rate", _full_rate(cycles)),
+            ("  full rate", _full_rate(cycles, design.datapath.dot)),
             *_frequency(design),
             *_start(design),
             ("  digest", design.digest[:16]),
@@ -199,14 +199,14 @@ def _frequency(design: Design) -> list[tuple[str, str]]:
     return [("  frequency", text)]
 
 
-def _full_rate(cycles: Timing) -> str:
+def _full_rate(cycles: Timing, dot: int) -> str:
     if cycles.block_terms >= cycles.block_interval:
         return f"blocks of whole scale blocks, of {cycles.block_terms} each"
     if cycles.block_terms:
         rate = f"a scale block of {cycles.block_terms} every {cycles.block_interval} cycles"
         return f"none: {rate}, since its sums leave a row every {cycles.row_interval}"
     if cycles.lanes == 1:
-        return f"blocks of K >= {cycles.full_rate_block}"
+        return f"blocks of K >= {dot * (cycles.full_rate_block - 1) + 1}"
     return f"but for the {cycles.lane_cycles} cycles behind a block that add its lanes"
 
 

@@ -86,6 +86,7 @@ def _accumulator(path: Datapath) -> dict[str, Any]:
             else {}
         ),
         "overflow": window.overflow.value,
+        **({"dot": window.dot} if window.dot > 1 else {}),
         **({"per": window.per.value, "block_terms": path.block_terms} if path.block_terms else {}),
     }
 
@@ -104,7 +105,7 @@ def _timing(design: Design) -> dict[str, int]:
         "buffer_rows": when.buffer_rows,
         "lanes": when.lanes,
         "lane_cycles": when.lane_cycles,
-        "macs_per_cycle": design.rows * design.cols,
+        "macs_per_cycle": design.rows * design.cols * design.datapath.dot,
     }
 
 
@@ -124,15 +125,19 @@ def _pipeline(design: Design) -> dict[str, Any]:
 
 def _ports(design: Design) -> list[dict[str, Any]]:
     path = design.datapath
-    a, b, c = design.rows * path.a.width, design.cols * path.b.width, design.cols * path.out_width
+    a, b, c = design.a_bits, design.b_bits, design.cols * path.out_width
     rows, cols = design.rows - 1, design.cols - 1
+    k, each = "k", "k"
+    if path.dot > 1:
+        k = f"k:k+{path.dot - 1}"
+        each = f"{path.dot} k, those of row or column 0 first, zeros beyond the last k"
     ports = [
         ("aclk", "input", 1, "clock, rising edge"),
         ("aresetn", "input", 1, "synchronous reset, active low"),
     ]
     streams = [
-        ("s_axis_a", "input", a, f"A[0:{rows}, k] in {path.a.name}, one beat a k"),
-        ("s_axis_b", "input", b, f"B[k, 0:{cols}] in {path.b.name}, one beat a k"),
+        ("s_axis_a", "input", a, f"A[0:{rows}, {k}] in {path.a.name}, one beat a {each}"),
+        ("s_axis_b", "input", b, f"B[{k}, 0:{cols}] in {path.b.name}, one beat a {each}"),
         (
             "m_axis_c",
             "output",

@@ -14,7 +14,7 @@ from string import Template
 import numpy as np
 
 from hwgen.formats import Format
-from hwgen.model import gemm_bits, pack_beats
+from hwgen.model import gemm_bits, operand_beats, pack_beats
 from hwgen.model.start import random_start
 from hwgen.rtl.core import padded
 from hwgen.rtl.round import STATUS_BITS
@@ -35,8 +35,8 @@ def testbench(design: Design, beats: int, rows: int) -> str:
     return template.substitute(
         name=design.name,
         digest=design.digest,
-        a_bits=padded(design.rows * path.a.width),
-        b_bits=padded(design.cols * path.b.width),
+        a_bits=padded(design.a_bits),
+        b_bits=padded(design.b_bits),
         c_bits=padded(design.cols * path.out_width),
         u_bits=STATUS_BITS * design.cols,
         beats=beats,
@@ -107,9 +107,10 @@ def vectors(design: Design) -> dict[str, list[str]]:
         if design.starts:
             start = random_start(path.window, (design.rows, design.cols), random)
         c, status = gemm_bits(a, b, path, start=start)
+        a_beats, b_beats = operand_beats(a, b, path.dot)
         words = {
-            "a": (pack_beats(a.T, path.a.width), padded(design.rows * path.a.width)),
-            "b": (pack_beats(b, path.b.width), padded(design.cols * path.b.width)),
+            "a": (pack_beats(a_beats, path.a.width), padded(design.a_bits)),
+            "b": (pack_beats(b_beats, path.b.width), padded(design.b_bits)),
         }
         words["c"] = _with_status(c, status, path.out_width)
         if start is not None:

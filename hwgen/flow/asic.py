@@ -398,11 +398,12 @@ class _Run:
         slowest = max(longest_path(one.netlist, slew_ns=slew).period_ns for one in mapped)
         registers = [delay for one in mapped for delay in _register_delays(one)]
         entering = sum(registers) / len(registers) if registers else slew
+        beats = design.beats(stimulus.terms)
         schedule = Schedule(
-            beats=stimulus.blocks * stimulus.terms,
+            beats=stimulus.blocks * beats,
             rows=stimulus.blocks * design.rows,
-            first=stimulus.terms,
-            last=(stimulus.blocks - 1) * stimulus.terms,
+            first=beats,
+            last=(stimulus.blocks - 1) * beats,
             period_ps=2 * math.ceil(500 * _MARGIN * (slowest + entering)),
             input_ps=max(1, round(1e3 * entering)),
         )

@@ -106,8 +106,8 @@ def bench_verilog(design: Design, shadows: Sequence[Shadow], schedule: Schedule)
 def _core_width(design: Design, stream: str) -> int:
     path = design.datapath
     bits = {
-        "a": design.rows * path.a.width,
-        "b": design.cols * path.b.width,
+        "a": design.a_bits,
+        "b": design.b_bits,
         "c": design.cols * path.out_width,
     }[stream]
     return -(-bits // 8) * 8

@@ -9,7 +9,8 @@ block ends with the last pair of a history ``h``,
 * ``first``: after a block's end, ``result([(a, b)]) = S(empty, a, b)``;
 * ``next``: ``result([..., v, (a, b)]) = S(result([..., v]), a, b)``, no block ending at ``v``;
 
-whatever came before and comes after. By induction on its length, every block's result is the fold
+whatever came before and comes after. Where the element adds D products at once, ``a`` and ``b`` are
+D patterns each. By induction on its length, every block's result is the fold
 of ``S`` over its pairs. The two sides of ``next`` are two runs from the same state that differ in
 where the block ends, so no register is named and no invariant is needed. Moreover,
 
@@ -37,7 +38,7 @@ from hwgen.flow.proof_device import (
     whole,
 )
 from hwgen.flow.proof_products import Products
-from hwgen.flow.proof_specification import Sum, agree, empty_sum, is_specified, next_sum
+from hwgen.flow.proof_specification import Pair, Sum, agree, empty_sum, is_specified, next_sum
 from hwgen.spec.datapath import Datapath
 
 __all__ = ["STATEMENTS", "Counterexample", "Verdict", "prove_step"]
@@ -202,19 +203,26 @@ class _Runs:
         """Divide all pairs into those with an operand that is absent, and the others by signs.
 
         The top bit is the sign in all signed formats. A sum and a difference are two circuits to a
-        solver, so that it is faster with each by itself.
+        solver, so that it is faster with each by itself. Of pairs that are added at once each has
+        its own signs.
         """
         pair = self._inputs[_PAIR]
         absent, present = z3.BitVecVal(0, 1), z3.BitVecVal(1, 1)
         yield [(pair["a_token"], absent)]
         yield [(pair["a_token"], present), (pair["b_token"], absent)]
-        for signs in itertools.product((0, 1), repeat=2):
+        for signs in itertools.product((0, 1), repeat=2 * self._path.dot):
             case = [(pair["a_token"], present), (pair["b_token"], present)]
-            for name, sign in zip("ab", signs, strict=True):
-                rest = z3.BitVec(f"{name} rest", pair[name].size())
-                signed = z3.Concat(z3.BitVecVal(sign, 1), rest)  # a bit too long, for uint1
-                case.append((pair[name], z3.Extract(pair[name].size(), 1, signed)))
+            for name, own in (("a", signs[::2]), ("b", signs[1::2])):
+                patterns = [self._signed(name, term, sign) for term, sign in enumerate(own)]
+                case.append((pair[name], _concatenated(patterns)))
             yield case
+
+    def _signed(self, name: str, term: int, sign: int) -> z3.BitVecRef:
+        """Return a pattern with a sign, otherwise any."""
+        bits = getattr(self._path, name).width
+        rest = z3.BitVec(f"{name} rest {term}", bits)
+        # A bit too long, for uint1.
+        return z3.Extract(bits, 1, z3.Concat(z3.BitVecVal(sign, 1), rest))
 
     def _unrolled(
         self, ends: Sequence[Mapping[int, int]], products: Products | None = None
@@ -271,15 +279,31 @@ class _Runs:
             before = read_sum(whole(drained[0][_BEFORE + latency :], path), path)
         # An absent operand is a zero, which is the pattern of zeros in all formats.
         pair = self._inputs[_PAIR]
-        a, b = (z3.If(pair[f"{name}_token"] == 1, pair[name], 0) for name in "ab")
-        random = pair["a_random"] ^ pair["b_random"] if "a_random" in pair else None
-        specified = next_sum(before, a, b, (path.a, path.b), path.window, random)
+        words = {name: z3.If(pair[f"{name}_token"] == 1, pair[name], 0) for name in "ab"}
+        if "a_random" in pair:
+            words["random"] = pair["a_random"] ^ pair["b_random"]
+        pairs = [
+            Pair(**{name: _part(word, term, path.dot) for name, word in words.items()})
+            for term in range(path.dot)
+        ]
+        specified = next_sum(before, pairs, (path.a, path.b), path.window)
         return _Goal(
             condition=agree(found, specified, path.window),
             before=before,
             specified=specified,
             found=found,
         )
+
+
+def _concatenated(parts: list[z3.BitVecRef]) -> z3.BitVecRef:
+    """Join words, the first one in the low bits."""
+    return z3.Concat(*reversed(parts)) if len(parts) > 1 else parts[0]
+
+
+def _part(word: z3.BitVecRef, index: int, count: int) -> z3.BitVecRef:
+    """Return one of ``count`` equal parts of a word."""
+    bits = word.size() // count
+    return word if count == 1 else z3.Extract((index + 1) * bits - 1, index * bits, word)
 
 
 def _fulfilled(conditions: list[z3.BoolRef], limit_s: float) -> _Value | None:

@@ -6,7 +6,6 @@ what it hands out is told by its ports alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import z3
@@ -14,6 +13,8 @@ import z3
 from hwgen.emit import emit_verilog
 from hwgen.flow.proof_specification import Sum
 from hwgen.rtl.records import partial_lags, partial_layout
+from hwgen.rtl.structure import port_widths
+from hwgen.rtl.unpack import unpacker
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
@@ -23,7 +24,6 @@ __all__ = ["DEVICE", "device_latency", "device_skew", "device_verilog", "read_su
 
 DEVICE = "step"  # name of its module
 _CORE = "core"
-_PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);$", re.MULTILINE)
 _WIRES = """\
 module {device}(
   input clk, input a_token, input last, input b_token,
@@ -33,10 +33,10 @@ module {device}(
   output [{b_operand}:0] b_in, output [{b_operand}:0] b_out,
   {random_ports}output last_in, output last_out
 );
-  {core}_unpack_a unpack_a (
+  {unpack_a} unpack_a (
     .clk(clk), .bits({a_bits}), .token({{last, a_token}}), {a_random}.operand(a_in), .last(last_in)
   );
-  {core}_unpack_b unpack_b (
+  {unpack_b} unpack_b (
     .clk(clk), .bits({b_bits}), .token(b_token), {b_random}.operand(b_in)
   );
   {core}_pe pe (
@@ -50,18 +50,23 @@ endmodule
 def device_verilog(datapath: Datapath) -> str:
     """Return the Verilog of the device and of what it consists of.
 
-    Its inputs are the patterns ``a`` and ``b``, ``a_token`` and ``b_token`` (there is such an
+    Its inputs are the patterns ``a`` and ``b``, of D terms each where D products are added at once,
+    ``a_token`` and ``b_token`` (there is such an
     operand; its absence is a zero), ``last`` (the block ends here) and ``drain_in``, for stochastic
     rounding ``a_random`` and ``b_random`` too. Its outputs are those of the processing element, and
     what the unpackers hand to it.
     """
     text = emit_verilog(_design(datapath))
-    widths = {part: _widths(text, f"{_CORE}_{part}") for part in ("unpack_a", "unpack_b", "pe")}
-    random = widths["unpack_a"].get("random", 0)
+    unpackers = {side: unpacker(datapath, side).make() for side in "ab"}
+    widths = {
+        side: {name: bits for name, (_, bits) in port_widths(part).items()}
+        for side, part in unpackers.items()
+    }
+    random = widths["a"].get("random", 0)
     # Where there is no operand, admission shows integers' unpackers the pattern of zero.
     zeroed = align(datapath).a.twos_complement
     bits = {
-        side: f"{side} & {{{widths[f'unpack_{side}']['bits']}{{{side}_token}}}}" if zeroed else side
+        side: f"{side} & {{{widths[side]['bits']}{{{side}_token}}}}" if zeroed else side
         for side in "ab"
     }
     ports = "".join(f"input [{random - 1}:0] {side}_random, " for side in "ab")
@@ -71,25 +76,19 @@ def device_verilog(datapath: Datapath) -> str:
         b_random=".random(b_random), " if random else "",
         device=DEVICE,
         core=_CORE,
+        **{f"unpack_{side}": f"{_CORE}_{part.definition}" for side, part in unpackers.items()},
         a_bits=bits["a"],
         b_bits=bits["b"],
-        a=widths["unpack_a"]["bits"] - 1,
-        b=widths["unpack_b"]["bits"] - 1,
-        a_operand=widths["unpack_a"]["operand"] - 1,
-        b_operand=widths["unpack_b"]["operand"] - 1,
-        partial=widths["pe"]["drain_out"] - 1,
+        a=widths["a"]["bits"] - 1,
+        b=widths["b"]["bits"] - 1,
+        a_operand=widths["a"]["operand"] - 1,
+        b_operand=widths["b"]["operand"] - 1,
+        partial=partial_layout(align(datapath)).size - 1,
     )
 
 
 def _design(datapath: Datapath) -> Design:
     return Design(datapath=datapath, rows=1, cols=1, name=_CORE)
-
-
-def _widths(text: str, module: str) -> dict[str, int]:
-    """Return the widths of a module's ports."""
-    body = text[text.index(f"\nmodule {module}(") :]
-    body = body[: body.index("\nendmodule\n")]
-    return {name: int(high or 0) + 1 for _, high, name in _PORT.findall(body)}
 
 
 def device_latency(datapath: Datapath) -> int:

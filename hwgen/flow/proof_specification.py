@@ -7,6 +7,7 @@ integer to its place, and the range is judged on the integer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import z3
@@ -17,9 +18,26 @@ from hwgen.formats.fixed import FixedPoint
 from hwgen.formats.ieee import Float, Specials
 from hwgen.spec.accumulator import Overflow, Rounding, Window
 
-__all__ = ["Sum", "agree", "empty_sum", "is_specified", "next_sum"]
+__all__ = ["Pair", "Sum", "agree", "empty_sum", "is_specified", "next_sum"]
 
 _TABLE_WIDTH = 8  # bits of the widest format that is decoded by a table of all its patterns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Patterns of two operands that meet.
+
+    Attributes
+    ----------
+    a, b : bit vectors
+    random : bit vector, optional
+        The random number that stochastic rounding adds right below ``2**lsb``, without its bits
+        below those that any product has.
+    """
+
+    a: z3.BitVecRef
+    b: z3.BitVecRef
+    random: z3.BitVecRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,35 +130,28 @@ def agree(one: Sum, other: Sum, window: Window) -> z3.BoolRef:
 
 def next_sum(
     before: Sum,
-    a: z3.BitVecRef,
-    b: z3.BitVecRef,
+    pairs: Sequence[Pair],
     formats: tuple[Format, Format],
     window: Window,
-    random: z3.BitVecRef | None = None,
 ) -> Sum:
-    """Return the sum after adding the product of patterns ``a`` and ``b``.
+    """Return the sum after adding the products of ``window.dot`` pairs of patterns at once."""
+    assert len(pairs) == window.dot, pairs
+    products = [_product(pair.a, pair.b, formats, window.lsb) for pair in pairs]
+    positive_inf = z3.Or(
+        before.positive_inf, *(z3.And(one.inf, z3.Not(one.negative)) for one in products)
+    )
+    negative_inf = z3.Or(before.negative_inf, *(z3.And(one.inf, one.negative) for one in products))
+    nan = z3.Or(before.nan, *(one.nan for one in products), z3.And(positive_inf, negative_inf))
 
-    ``random`` is the random number that stochastic rounding adds right below ``2**lsb``, without
-    its bits below those that any product has.
-    """
-    product = _product(a, b, formats, window.lsb)
-    negative, magnitude, quantum = product.negative, product.magnitude, product.quantum
-    positive_inf = z3.Or(before.positive_inf, z3.And(product.inf, z3.Not(negative)))
-    negative_inf = z3.Or(before.negative_inf, z3.And(product.inf, negative))
-    nan = z3.Or(before.nan, product.nan, z3.And(positive_inf, negative_inf))
-
-    width = max(magnitude.size(), window.msb + 2 - quantum)  # room for the bound
-    magnitude = _resized(magnitude, width)
-    beyond = z3.UGE(magnitude, z3.BitVecVal(1 << (window.msb + 1 - quantum), width))
-    rounded, dropped = _rounded(magnitude, window.lsb - quantum, window.rounding, random)
-    # Modulo 2**bits, and the value itself where the product is in range.
-    bits = max(window.width, window.summand_bits + 1) + 2
-    summand = _resized(rounded, bits)
-    if window.overflow is Overflow.SATURATE:
-        largest = z3.BitVecVal((1 << (window.msb + 1 - window.lsb)) - 1, bits)
-        summand = z3.If(beyond, largest, summand)
-    register = z3.SignExt(bits - window.width, before.register)
-    total = z3.If(negative, register - summand, register + summand)
+    # Modulo 2**bits, and the value itself where the products are in range.
+    bits = max(window.width, window.summand_bits + 1) + 1 + window.dot.bit_length()
+    total = z3.SignExt(bits - window.width, before.register)
+    dropped, beyond = [], []
+    for product, pair in zip(products, pairs, strict=True):
+        summand, drops, exceeds = _summand(product, window, pair.random, bits)
+        total = z3.If(product.negative, total - summand, total + summand)
+        dropped.append(drops)
+        beyond.append(exceeds)
     lowest = -(1 << (window.width - 1))
     highest = -lowest - 1
     under, above = total < lowest, total > highest
@@ -151,12 +162,28 @@ def next_sum(
     # The significand of a special is 0: it adds nothing and is no event.
     return Sum(
         register=register,
-        event=z3.Or(before.event, beyond, under, above),
-        inexact=z3.Or(before.inexact, dropped),
+        event=z3.Or(before.event, *beyond, under, above),
+        inexact=z3.Or(before.inexact, *dropped),
         nan=nan,
         positive_inf=z3.And(positive_inf, z3.Not(nan)),
         negative_inf=z3.And(negative_inf, z3.Not(nan)),
     )
+
+
+def _summand(
+    product: _Product, window: Window, random: z3.BitVecRef | None, bits: int
+) -> tuple[z3.BitVecRef, z3.BoolRef, z3.BoolRef]:
+    """Return a summand's magnitude, whether bits were dropped, and whether it is out of range."""
+    magnitude, quantum = product.magnitude, product.quantum
+    width = max(magnitude.size(), window.msb + 2 - quantum)  # room for the bound
+    magnitude = _resized(magnitude, width)
+    beyond = z3.UGE(magnitude, z3.BitVecVal(1 << (window.msb + 1 - quantum), width))
+    rounded, dropped = _rounded(magnitude, window.lsb - quantum, window.rounding, random)
+    summand = _resized(rounded, bits)
+    if window.overflow is Overflow.SATURATE:
+        largest = z3.BitVecVal((1 << (window.msb + 1 - window.lsb)) - 1, bits)
+        summand = z3.If(beyond, largest, summand)
+    return summand, dropped, beyond
 
 
 def _product(

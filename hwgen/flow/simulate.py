@@ -57,7 +57,7 @@ class SimulationResult:
     mac_cycles : int
         Cycles that bring a beat of A and of B into the array.
     utilisation : float
-        Useful multiply-accumulates over ``rows * cols * cycles``.
+        Useful multiply-accumulates over ``rows * cols * dot * cycles``.
     input_utilisation : float
         ``mac_cycles`` over the cycles from the first to the last input beat taken.
     first_result_latency : int
@@ -190,7 +190,7 @@ def simulate(
         as :func:`~hwgen.model.gemm_bits` takes it; by default zeros. Random blocks start from
         random values.
     blocks, k : int
-        Without operands: so many random blocks of the array's size, of ``k`` beats each. Their
+        Without operands: so many random blocks of the array's size, of ``k`` terms each. Their
         results stand one above the other in C.
     stalls : float
         Probability in each cycle that a stream stalls, for each of the three independently.
@@ -218,7 +218,8 @@ def simulate(
         job = _random_job(opened, blocks=blocks, k=k, seed=seed, specials=specials)
     else:
         job = _job(opened, a_bits, b_bits, start)
-    phase = Phase.of(job.blocks, starts=job.starts, stalls=stalls, seed=seed)
+    dot = opened.design.datapath.dot
+    phase = Phase.of(job.blocks, dot=dot, starts=job.starts, stalls=stalls, seed=seed)
     report = opened.folder / "sim" / simulator / "report.json"
     # An earlier run's report must not be taken for this run's.
     with contextlib.suppress(OSError):
@@ -345,12 +346,12 @@ def _cycle_counts(outcome: Outcome, build: Build, job: _Job) -> dict[str, Any]:
     first = min(int(a[0]), int(b[0]))
     cycles = int(c[-1]) - first + 1
     input_cycles = max(int(a[-1]), int(b[-1])) - first + 1
-    block_end = job.k - 1
+    block_end = design.beats(job.k) - 1
     m, n = job.size
     values = (
         cycles,
         len(a),
-        m * job.k * n / (design.rows * design.cols * cycles),
+        m * job.k * n / (design.rows * design.cols * design.datapath.dot * cycles),
         len(a) / input_cycles,
         int(outcome.c_offered[0]) - max(int(a[block_end]), int(b[block_end])),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from hwgen.errors import HwgenError
 from hwgen.formats import Format
 from hwgen.formats.fixed import FixedPoint
-from hwgen.model import INVALID, gemm_bits, pack_beats
+from hwgen.model import INVALID, gemm_bits, operand_beats, pack_beats
 from hwgen.spec.datapath import Datapath
 
 __all__ = ["KINDS", "Stimulus", "draw", "recorded", "relative_error"]
@@ -55,7 +55,8 @@ class Stimulus:
         """Beats of the streams "a" and "b" in hexadecimal, tlast above tdata."""
         found: dict[str, list[str]] = {"a": [], "b": []}
         for a, b in zip(self.a, self.b, strict=True):
-            for side, beats, fmt in (("a", a.T, datapath.a), ("b", b, datapath.b)):
+            a_beats, b_beats = operand_beats(a, b, datapath.dot)
+            for side, beats, fmt in (("a", a_beats, datapath.a), ("b", b_beats, datapath.b)):
                 last = 1 << -(-beats.shape[1] * fmt.width // 8) * 8
                 words = pack_beats(beats, fmt.width)
                 words[-1] |= last

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hwgen.errors import SpecError
-from hwgen.model import beat_bytes, pack_beats, unpack_beats
+from hwgen.model import beat_bytes, operand_beats, pack_beats, unpack_beats
 from hwgen.spec.design import Design
 from hwgen.spec.timing import timing
 
@@ -42,6 +42,7 @@ class Beats:
     Parameters
     ----------
     elements : (beats, lanes) array of patterns
+        See :func:`~hwgen.model.operand_beats`.
     last : (beats,) array of bool
     """
 
@@ -123,6 +124,7 @@ class Phase:
         cls,
         blocks: Iterable[_Operands],
         *,
+        dot: int = 1,
         starts: Sequence[_Start] | None = None,
         stalls: float | tuple[float, float, float] = 0.0,
         seed: int = 0,
@@ -130,11 +132,12 @@ class Phase:
     ) -> Phase:
         """Send blocks, each an (rows, k) and a (k, cols) array of patterns, back to back.
 
-        ``starts`` are a start value and its status a block, each of (rows, cols) elements.
+        ``dot`` is the datapath's; ``starts`` are a start value and its status a block, each of
+        (rows, cols) elements.
         """
-        pairs = list(blocks)
+        pairs = [operand_beats(a, b, dot) for a, b in blocks]
         return cls(
-            a=Beats.of([a.T for a, _ in pairs]),
+            a=Beats.of([a for a, _ in pairs]),
             b=Beats.of([b for _, b in pairs]),
             blocks=len(pairs),
             stalls=stalls,
@@ -201,8 +204,8 @@ def write_stimulus(path: Path, design: Design, phases: Sequence[Phase]) -> None:
     np.savez(
         path,
         phases=np.array(json.dumps(plans)),
-        a_data=_data([phase.a for phase in phases], design.rows, path_of.a.width),
-        b_data=_data([phase.b for phase in phases], design.cols, path_of.b.width),
+        a_data=_data([phase.a for phase in phases], design.rows * path_of.dot, path_of.a.width),
+        b_data=_data([phase.b for phase in phases], design.cols * path_of.dot, path_of.b.width),
         a_last=np.concatenate([phase.a.last for phase in phases]).astype(np.uint8),
         b_last=np.concatenate([phase.b.last for phase in phases]).astype(np.uint8),
         **_start_arrays(design, phases),

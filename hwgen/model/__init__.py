@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from hwgen.model.blocks import Block, beat_bytes, pack_beats, tile, unpack_beats, untile
+from hwgen.model.blocks import (
+    Block,
+    beat_bytes,
+    operand_beats,
+    pack_beats,
+    tile,
+    unpack_beats,
+    untile,
+)
 from hwgen.model.gemm import gemm, gemm_bits
 from hwgen.model.rounding import INEXACT, INVALID, OVERFLOW
 
@@ -14,6 +22,7 @@ __all__ = [
     "beat_bytes",
     "gemm",
     "gemm_bits",
+    "operand_beats",
     "pack_beats",
     "tile",
     "unpack_beats",

@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 _EXACT = 1 << 53  # integers up to this magnitude are exact in float64
-# In a judged lane the register plus a summand reduced modulo 2**W stays below 1.5 * 2**52.
-_JUDGED_LANE_WIDTH = 52
+# In a judged lane the register plus D summands reduced modulo 2**W stays below (D + 0.5) * 2**W.
+_JUDGED_LANE_BITS = 52
 _CARRY_PERIOD = 1 << 30  # steps between carries; redundant words could take 2**31 steps
 
 
@@ -65,7 +65,8 @@ def accumulate(a: Operand, b: Operand, window: Window, random: RandomWords | Non
     total = bounds.total / Fraction(2) ** window.lsb + a.exponent.shape[1]
     judge = total >= 1 << (window.width - 1) or bounds.product >= Fraction(2) ** (window.msb + 1)
     scales = exact_lane_scales(a, b, window.lsb)
-    if scales is None or (window.width > _JUDGED_LANE_WIDTH if judge else total > _EXACT):
+    wide = window.width + (window.dot - 1).bit_length() > _JUDGED_LANE_BITS
+    if scales is None or (wide if judge else total > _EXACT):
         words, event = limb_sum(a, b, window, random, judge=judge)
         return Sums(words=words, event=event, dropped=dropped)
     x, y = a.scaled_float(scales[0]), b.scaled_float(scales[1])
@@ -111,17 +112,27 @@ def lane_sum(
     columns = np.ascontiguousarray(x.T)
     register = np.zeros((x.shape[0], y.shape[1]))
     event = np.zeros(register.shape, dtype=np.bool_)
-    product = np.empty_like(register)
+    product, total = np.empty_like(register), np.zeros_like(register)
     for k, (column, line) in enumerate(zip(columns, y, strict=True)):
         np.multiply.outer(column, line, out=product)
-        if judge:
-            wild = np.abs(product) >= 2.0**window.summand_bits
-            _round_lane(product, window, random, k)
-            _judged_lane_step(register, event, product, wild, window)
-        else:
+        if not judge:
             _round_lane(product, window, random, k)
             register += product
+            continue
+        wild = np.abs(product) >= 2.0**window.summand_bits
+        _round_lane(product, window, random, k)
+        _judged_lane_summand(product, wild, window)
+        event |= wild
+        total += product
+        if _ends_step(k, len(y), window):
+            _judged_lane_step(register, event, total, window)
+            total[:] = 0
     return register, event
+
+
+def _ends_step(k: int, terms: int, window: Window) -> bool:
+    """Whether the sum is judged after term k."""
+    return k % window.dot == window.dot - 1 or k == terms - 1
 
 
 def _round_lane(product: np.ndarray, window: Window, random: RandomWords | None, k: int) -> None:
@@ -143,22 +154,29 @@ def _round_lane(product: np.ndarray, window: Window, random: RandomWords | None,
         np.add(whole, np.copysign(up.astype(np.float64), product), out=product)
 
 
+def _judged_lane_summand(summand: np.ndarray, wild: np.ndarray, window: Window) -> None:
+    """Clamp summands, in place, or reduce them modulo 2**W; ``wild`` marks those out of range.
+
+    Others are at most 2**W and stay as they are, so that whether a sum leaves the register is told
+    from those where no summand is wild.
+    """
+    if window.overflow is Overflow.SATURATE:
+        np.copyto(summand, np.copysign(2.0**window.summand_bits - 1, summand), where=wild)
+    else:
+        np.fmod(summand, 2.0**window.width, out=summand, where=wild)
+
+
 def _judged_lane_step(
-    register: np.ndarray, event: np.ndarray, summand: np.ndarray, wild: np.ndarray, window: Window
+    register: np.ndarray, event: np.ndarray, summands: np.ndarray, window: Window
 ) -> None:
-    """Add one summand an element, in place; ``wild`` marks products out of range."""
+    """Add the sum of a step's summands, in place."""
     modulus = 2.0**window.width
     lowest, highest = -modulus / 2, modulus / 2 - 1
-    saturate = window.overflow is Overflow.SATURATE
-    if saturate:
-        np.copyto(summand, np.copysign(2.0**window.summand_bits - 1, summand), where=wild)
-    # Rounded only where it is far outside the register, so that the comparisons are exact.
-    total = register + summand
-    event |= wild | (total < lowest) | (total > highest)
-    if saturate:
+    total = register + summands
+    event |= (total < lowest) | (total > highest)
+    if window.overflow is Overflow.SATURATE:
         np.clip(total, lowest, highest, out=register)
     else:
-        np.add(register, np.fmod(summand, modulus), out=total)
         np.subtract(total, modulus * np.floor((total - lowest) / modulus), out=register)
 
 
@@ -193,13 +211,23 @@ def limb_sum(
     shape = (a.exponent.shape[0], b.exponent.shape[1])
     products = _Products(a, b, window, random)
     steps = map(products.step, range(a.exponent.shape[1]))
-    return sum_steps(steps, shape, window, reach=products.reach, judge=judge)
+    return sum_steps(
+        steps, shape, window, terms=a.exponent.shape[1], reach=products.reach, judge=judge
+    )
 
 
 def sum_steps(
-    steps: Iterable[Step], shape: tuple[int, int], window: Window, *, reach: int, judge: bool
+    steps: Iterable[Step],
+    shape: tuple[int, int],
+    window: Window,
+    *,
+    terms: int,
+    reach: int,
+    judge: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum aligned summands, ``reach`` words of which may lie outside the register on either side.
+
+    There are ``terms`` of them.
 
     Returns what :func:`limb_sum` does.
     """
@@ -215,7 +243,14 @@ def sum_steps(
             field[:] = 0
             step.place(field, np.ones_like(step.sign), reach)
             summand = field[reach : reach + count]
-            _judged_limb_step(register, event.reshape(-1), summand, step, window)
+            if window.overflow is Overflow.SATURATE:
+                largest = limbs.constant((1 << window.summand_bits) - 1, count)
+                np.copyto(summand, largest, where=step.wild)
+            register += summand * step.sign
+            event |= step.wild.reshape(shape)
+            if _ends_step(k, terms, window):
+                limbs.normalise(register)
+                settle(register, event.reshape(-1), window)
         else:
             step.place(field, step.sign, reach)
             if k % _CARRY_PERIOD == _CARRY_PERIOD - 1:
@@ -304,41 +339,27 @@ class _Products:
         return (top - 2 >= limit) | ((top - 1 == limit) & long)
 
 
-def _judged_limb_step(
-    register: np.ndarray, event: np.ndarray, summand: np.ndarray, step: Step, window: Window
-) -> None:
-    """Add one summand an element, in place, testing for range events."""
-    if window.overflow is Overflow.SATURATE:
-        largest = limbs.constant((1 << window.summand_bits) - 1, len(register))
-        np.copyto(summand, largest, where=step.wild)
-    summand *= step.sign
-    register += summand
-    limbs.normalise(register)
-    settle(register, event, step.wild, window)
-
-
-def settle(register: np.ndarray, event: np.ndarray, wild: np.ndarray, window: Window) -> None:
+def settle(register: np.ndarray, event: np.ndarray, window: Window) -> None:
     """Judge finished sums by the window's overflow rule, in place.
 
     Parameters
     ----------
     register : (words, n) array of int64
-        Normalised signed words of sums of a register and one summand; reduced to the register's.
+        Normalised signed words of sums of a register and a step's summands; reduced to the
+        register's.
     event : (n,) array of bool
-        Raised where a sum leaves the register, and where ``wild`` is.
-    wild : (n,) array of bool
-        Summands out of range.
+        Raised where a sum leaves the register.
     window : Window
     """
     words = len(register)
-    # The register has room for W + 2 bits, so that its sign bit lies in one of the two top words.
+    # There is room for a few bits above the register's sign, which is in one of the two top words.
     word, place = divmod(window.width - 1, limbs.WORD)
     high = register[-1].copy()
     if word == words - 2:
         high <<= limbs.WORD
         high |= register[-2]
     outside = (high >> place) != (high >> 63)
-    event |= outside | wild
+    event |= outside
     if window.overflow is Overflow.SATURATE:
         negative = outside & (high < 0)
         lowest, highest = -1 << (window.width - 1), (1 << (window.width - 1)) - 1
@@ -351,8 +372,8 @@ def settle(register: np.ndarray, event: np.ndarray, wild: np.ndarray, window: Wi
 
 
 def _word_count(window: Window) -> int:
-    """Words of a register that can also hold, unreduced, its sum with any one summand."""
-    return -(-(window.width + 2) // limbs.WORD)
+    """Words of a register that can also hold, unreduced, its sum with any summands of one step."""
+    return -(-(window.width + 1 + window.dot.bit_length()) // limbs.WORD)
 
 
 def _words_of_lane(lane: np.ndarray, window: Window) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwgen.model.blocks import terms_of
 from hwgen.model.gemm import gemm_bits
 from hwgen.spec.design import Design
 from hwgen.spec.timing import STREAM_LATENCY, timing
@@ -21,7 +22,11 @@ __all__ = ["ArrayModel", "Beat", "Outputs", "Row"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Beat:
-    """One beat of an operand stream: ``(lanes,)`` patterns, and whether it ends its block."""
+    """One beat of an operand stream: its elements, and whether it ends its block.
+
+    There are ``(lanes,)`` patterns, or ``(lanes * dot,)``
+    (:func:`~hwgen.model.blocks.operand_beats`).
+    """
 
     elements: np.ndarray
     last: bool
@@ -221,8 +226,9 @@ class ArrayModel:
         return side
 
     def _finish_block(self, starts: list[Row]) -> None:
-        a = np.stack([beat.elements for beat, _ in self._block], axis=1)
-        b = np.stack([beat.elements for _, beat in self._block], axis=0)
+        dot = self._design.datapath.dot
+        a = terms_of(np.stack([beat.elements for beat, _ in self._block]), dot).T
+        b = terms_of(np.stack([beat.elements for _, beat in self._block]), dot)
         start = None
         if starts:
             start = np.stack([row.bits for row in starts]), np.stack([row.status for row in starts])

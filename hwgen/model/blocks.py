@@ -10,7 +10,17 @@ import numpy as np
 from hwgen.errors import FormatError, SpecError
 from hwgen.formats import pattern_dtype
 
-__all__ = ["Block", "beat_bytes", "pack_beats", "tile", "unpack_beats", "untile"]
+__all__ = [
+    "Block",
+    "beat_bytes",
+    "beats_of",
+    "operand_beats",
+    "pack_beats",
+    "terms_of",
+    "tile",
+    "unpack_beats",
+    "untile",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -22,9 +32,8 @@ class Block:
     row, col : int
         Where in C the block's upper left element belongs.
     a : (rows, k) array of patterns
-        Beat i of the stream is column i.
     b : (k, cols) array of patterns
-        Beat i of the stream is row i.
+        Beats of the streams: :func:`operand_beats`.
     """
 
     row: int
@@ -36,6 +45,44 @@ class Block:
 def beat_bytes(lanes: int, width: int) -> int:
     """Return the bytes of a beat of ``lanes`` elements of ``width`` bits."""
     return -(-lanes * width // 8)
+
+
+def operand_beats(a: np.ndarray, b: np.ndarray, dot: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return the elements of a block's beats.
+
+    Parameters
+    ----------
+    a : (rows, k) array of patterns
+    b : (k, cols) array of patterns
+    dot : int
+        D, products that the array's elements add at once: so many terms make a beat.
+
+    Returns
+    -------
+    a_beats : (beats, rows * dot) array of patterns
+        ``ceil(k / dot)`` beats. Beat i holds terms i * D to i * D + D - 1 of row 0, then those of
+        row 1, and so on; zeros fill up the last one.
+    b_beats : (beats, cols * dot) array of patterns
+        The same of columns.
+    """
+    return beats_of(a.T, dot), beats_of(b, dot)
+
+
+def beats_of(terms: np.ndarray, dot: int) -> np.ndarray:
+    """Return (beats, lanes * dot) elements of an operand of shape (k, lanes)."""
+    if dot == 1:
+        return terms
+    padded = np.pad(terms, ((0, -len(terms) % dot), (0, 0)))
+    groups = padded.reshape(-1, dot, terms.shape[1])
+    return groups.swapaxes(1, 2).reshape(len(groups), -1)
+
+
+def terms_of(beats: np.ndarray, dot: int) -> np.ndarray:
+    """Return the (beats * dot, lanes) operand of (beats, lanes * dot) elements."""
+    if dot == 1:
+        return beats
+    groups = beats.reshape(len(beats), -1, dot)
+    return groups.swapaxes(1, 2).reshape(len(beats) * dot, -1)
 
 
 def pack_beats(elements: np.ndarray, width: int) -> list[int]:

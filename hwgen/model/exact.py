@@ -20,6 +20,10 @@ What arithmetic.md leaves open is settled as follows; the array route and the ci
   of it was lost. ``round=stochastic`` adds a random number of R bits to the R bits below ``lsb``
   and truncates: a carry out of them lifts the magnitude; what lies below those R bits is ignored.
   The random number belongs to the place k of the product in the block, zero products included.
+* ``dot=D``: terms are taken D at a time, in ascending k; the last ones may be fewer. Each one's
+  product is judged, rounded, and clamped by itself, as above. What is judged after them, and
+  clamped or reduced, is the exact sum of the register and their summands: a part of it may lie
+  outside the register.
 * ``inexact`` is raised by any nonzero bit of a finite product below ``2**lsb``, also when that
   product is out of range, and whatever the result is in the end.
 * The result is NaN if a product is NaN, or infinite products of both signs occurred, or an event
@@ -132,9 +136,13 @@ def _add_products(
             for side, lane in zip(Side, lanes, strict=True)
         )
         random = [x ^ y for x, y in zip(row, column, strict=True)]
-    for a, b, word in zip(a_bits, b_bits, random, strict=True):
-        numbers = _decode(datapath.a, int(a)), _decode(datapath.b, int(b))
-        _add_product(state, *numbers, datapath, word)
+    terms = list(zip(a_bits, b_bits, random, strict=True))
+    for first in range(0, len(terms), datapath.dot):
+        total = 0
+        for a, b, word in terms[first : first + datapath.dot]:
+            numbers = _decode(datapath.a, int(a)), _decode(datapath.b, int(b))
+            total += _product(state, *numbers, datapath, word)
+        _add_summand(state, total, window)
 
 
 @lru_cache(maxsize=1 << 10)
@@ -162,7 +170,8 @@ def _encode(fmt: Format, register: int, lsb: int) -> Encoding:
     return fmt.encode(register * Fraction(2) ** lsb)
 
 
-def _add_product(state: _State, a: Number, b: Number, datapath: Datapath, random: int) -> None:
+def _product(state: _State, a: Number, b: Number, datapath: Datapath, random: int) -> int:
+    """Return the summand of a product; what else it says goes to the state."""
     negative = a.sign != b.sign
     if a.kind is not Kind.FINITE or b.kind is not Kind.FINITE:
         if Kind.NAN in (a.kind, b.kind) or _is_zero(a) or _is_zero(b):
@@ -171,12 +180,12 @@ def _add_product(state: _State, a: Number, b: Number, datapath: Datapath, random
             state.minus_inf = True
         else:
             state.plus_inf = True
-        return
+        return 0
     if _is_zero(a) or _is_zero(b):
-        return
+        return 0
     quantum = _quantum(datapath)
     magnitude = a.significand * b.significand << (a.exponent + b.exponent - quantum)
-    _add_finite(state, negative, magnitude, datapath, random)
+    return _summand(state, negative, magnitude, datapath, random)
 
 
 def _add_blocks(
@@ -212,7 +221,8 @@ def _add_block(
         total *= scales[0].fraction * scales[1].fraction
         magnitude = abs(total) / Fraction(2) ** _quantum(datapath)
         assert magnitude.denominator == 1, magnitude
-        _add_finite(state, total < 0, int(magnitude), datapath, 0)
+        summand = _summand(state, total < 0, int(magnitude), datapath, 0)
+        _add_summand(state, summand, datapath.window)
 
 
 def _element(fmt: Format, bits: int) -> Number:
@@ -230,10 +240,8 @@ def _quantum(datapath: Datapath) -> int:
     return min(datapath.a.min_exponent + datapath.b.min_exponent, datapath.window.lsb)
 
 
-def _add_finite(
-    state: _State, negative: bool, magnitude: int, datapath: Datapath, random: int
-) -> None:
-    """Judge, round and add a magnitude in units of ``2**quantum``."""
+def _summand(state: _State, negative: bool, magnitude: int, datapath: Datapath, random: int) -> int:
+    """Judge and round a magnitude in units of ``2**quantum``."""
     window = datapath.window
     quantum = _quantum(datapath)
     in_range = magnitude < 1 << (window.msb + 1 - quantum)
@@ -243,7 +251,7 @@ def _add_finite(
         state.event = True
         if window.overflow is Overflow.SATURATE:
             rounded = (1 << (window.msb + 1 - window.lsb)) - 1
-    _add_summand(state, -rounded if negative else rounded, window)
+    return -rounded if negative else rounded
 
 
 def _is_zero(number: Number) -> bool:

@@ -109,7 +109,7 @@ class Start:
         limbs.normalise(register)
         flag = {bit: (self.status & bit) != 0 for bit in (_INVALID, _OVERFLOW, _INEXACT)}
         event = sums.event | flag[_OVERFLOW]
-        settle(register, event.reshape(-1), np.zeros(event.size, dtype=np.bool_), window)
+        settle(register, event.reshape(-1), window)
         added = Sums(words=register, event=event, dropped=sums.dropped | flag[_INEXACT])
         nan = specials.nan | flag[_INVALID]
         return added, Specials(nan, specials.plus_inf, specials.minus_inf)

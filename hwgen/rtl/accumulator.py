@@ -1,15 +1,19 @@
-"""The window accumulator: one addition a cycle, no multiplexer in front of the adder."""
+"""The window accumulator: one step a cycle, no multiplexer in front of the adder."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hwgen.rtl.logic import any_of
 from hwgen.rtl.records import (
     left_register,
     partial_layout,
     summand_layout,
+    summands_layout,
     value_bits,
 )
 from hwgen.spec.accumulator import Overflow
@@ -20,7 +24,7 @@ __all__ = ["WindowAccumulator", "saturated"]
 
 
 class WindowAccumulator(wiring.Component):
-    """Add summands; on a block's last one hand out the sum and start again from zero.
+    """Add summands; on a block's last step hand out the sum and start again from zero.
 
     The drain register takes ``acc + summand`` in the very cycle in which the register clears, so
     that the register clears by its synchronous reset. Whether a sum left the register is seen from
@@ -28,9 +32,11 @@ class WindowAccumulator(wiring.Component):
 
     Members
     -------
-    summand : In(summand_layout)
+    summand : In(summands_layout)
+        One, or several that are added at once: their sum with the register is judged, no part of
+        it.
     last : In(1)
-        The summand is its block's last.
+        The step is its block's last.
     drain_in : In(partial_layout)
         From the processing element below.
     drain_out : Out(partial_layout)
@@ -46,7 +52,7 @@ class WindowAccumulator(wiring.Component):
         partial = partial_layout(alignment)
         super().__init__(
             {
-                "summand": In(summand_layout(alignment)),
+                "summand": In(summands_layout(alignment)),
                 "last": In(1),
                 "drain_in": In(partial),
                 "drain_out": Out(partial),
@@ -62,8 +68,8 @@ class WindowAccumulator(wiring.Component):
         m = Module()
         spec = self._alignment
         last: Value = self.last
-        sign: Value = self.summand.value[-1]
-        exceeds = self.summand.exceeds if "exceeds" in self.summand.shape().members else Const(0, 1)
+        signs: list[Value] = [summand.value[-1] for summand in self._summands]
+        exceeds = self._any("exceeds") if "exceeds" in self._members else Const(0, 1)
         carry: Value | None = None
         own: list[tuple[Value, Value]] = []  # the drain register's fields: when, and what
         for index, chunk in enumerate(spec.chunks):
@@ -72,12 +78,12 @@ class WindowAccumulator(wiring.Component):
                 last = _delayed(m, f"last_{index}", last)
                 exceeds = _delayed(m, f"exceeds_{index}", exceeds)
             if chunk.start > spec.magnitude_bits:
-                sign = _delayed(m, f"sign_{index}", sign)
-            carry_in = self._carry_in(carry)
-            total, left = self._added(m, chunk, self._summand_part(chunk, sign), carry_in, last)
+                late = _delayed(m, f"sign_{index}", Cat(signs))
+                signs = [late[place] for place in range(spec.dot)]
+            total, left = self._added(m, chunk, signs, carry, last)
             if index < spec.skew:
-                carry = _delayed(m, f"carry_{index}", total[-1])
-                total = total[:-1]
+                carry = _delayed(m, f"carry_{index}", total[len(chunk) :])
+                total = total[: len(chunk)]
             own.append((last, total))
         # Range events are judged with the highest part; the rest comes with the lowest.
         names = [
@@ -85,7 +91,7 @@ class WindowAccumulator(wiring.Component):
         ]
         events = [(last, left | exceeds)]
         if names:
-            events.append((self.last, Cat(self.summand[name] for name in names)))
+            events.append((self.last, Cat(self._any(name) for name in names)))
         for ends, event in _merged(events):
             seen = Signal(len(event), reset_less=True)
             now = Signal(len(event))
@@ -107,43 +113,64 @@ class WindowAccumulator(wiring.Component):
             start += len(value)
         m.d.comb += self.drain_out.eq(Cat(drained))
 
-    def _carry_in(self, carry: Value | None) -> Value | None:
-        """The carry into a part: from the part below, or the summand's own."""
-        if carry is not None:
-            return carry
-        return self.summand.carry if "carry" in self.summand.shape().members else None
+    @property
+    def _members(self) -> Mapping[str, object]:
+        """Members of a summand."""
+        return summand_layout(self._alignment).members
 
-    def _summand_part(self, chunk: range, sign: Value) -> Value:
-        """A part's bits of the summand, extended by its sign."""
-        value = self.summand.value
+    @property
+    def _summands(self) -> list[data.View]:
+        count = self._alignment.dot
+        return [self.summand[index] for index in range(count)] if count > 1 else [self.summand]
+
+    def _any(self, name: str) -> Value:
+        """Whether a summand has a flag."""
+        return any_of([summand[name] for summand in self._summands])
+
+    def _carries_in(self, carry: Value | None) -> list[Value]:
+        """The carries into a part: from the part below, or the summands' own."""
+        if carry is not None:
+            return [carry]
+        return [summand.carry for summand in self._summands] if "carry" in self._members else []
+
+    def _summand_part(self, value: Value, chunk: range, sign: Value) -> Value:
+        """A part's bits of a summand, extended by its sign."""
         own = (
             value[chunk.start : min(chunk.stop, len(value))] if chunk.start < len(value) else Cat()
         )
         return Cat(own, sign.replicate(len(chunk) - len(own)))
 
     def _added(
-        self, m: Module, chunk: range, summand: Value, carry: Value | None, last: Value
+        self, m: Module, chunk: range, signs: list[Value], carry: Value | None, last: Value
     ) -> tuple[Value, Value]:
         """Add to one part of the register; returns the sum and whether the register was left.
 
-        The sum of any but the highest part has its carry on top.
+        The sum of any but the highest part has its carry on top, as large as the summands are many.
         """
         spec = self._alignment
         top = chunk.stop == spec.sum_bits
         # Bits of the register that count, and of the sum.
         counted = spec.window.width - chunk.start if top else len(chunk)
-        bits = len(chunk) if top else len(chunk) + 1
+        bits = len(chunk) + (0 if top else spec.dot.bit_length())
         kept = value_bits(spec) - chunk.start if top else len(chunk)
         acc = Signal(kept, name=f"acc_{chunk.start}", reset_less=True)
         cast = Value.as_signed if top else Value.as_unsigned
-        if carry is None:
-            augend, addend = acc[:counted], summand
-        else:
+        parts = [
+            self._summand_part(summand.value, chunk, sign)
+            for summand, sign in zip(self._summands, signs, strict=True)
+        ]
+        carries = self._carries_in(carry)
+        if len(parts) == len(carries) == 1:
             # The carry enters below the lowest bit, so that one carry chain serves for it too.
-            augend, addend = Cat(Const(1, 1), acc[:counted]), Cat(carry, summand)
-        wide = Signal(bits + (carry is not None), name=f"sum_{chunk.start}")
-        m.d.comb += wide.eq(cast(augend) + cast(addend))
-        total = cast(wide if carry is None else wide[1:])
+            wide = Signal(bits + 1, name=f"sum_{chunk.start}")
+            augend, addend = Cat(Const(1, 1), acc[:counted]), Cat(carries[0], parts[0])
+            m.d.comb += wide.eq(cast(augend) + cast(addend))
+            total = cast(wide[1:])
+        else:
+            wide = Signal(bits, name=f"sum_{chunk.start}")
+            terms = [cast(acc[:counted]), *(cast(part) for part in parts), *carries]
+            m.d.comb += wide.eq(sum(terms[1:], terms[0]))
+            total = cast(wide)
         left: Value = Const(0, 1)
         if top and spec.window.overflow is Overflow.SATURATE:
             total, left = saturated(m, total, counted)
@@ -156,7 +183,7 @@ class WindowAccumulator(wiring.Component):
 
 
 def _delayed(m: Module, name: str, value: Value) -> Signal:
-    register = Signal(name=name, reset_less=True)
+    register = Signal(len(value), name=name, reset_less=True)
     m.d.sync += register.eq(value)
     return register
 

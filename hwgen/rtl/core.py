@@ -13,7 +13,7 @@ from hwgen.rtl.dither import RandomWords
 from hwgen.rtl.drain import ColumnBuffers, OutputControl, RowTokens, token_layout
 from hwgen.rtl.lanes import Delay, Lanes, Skew
 from hwgen.rtl.mesh import Mesh
-from hwgen.rtl.records import operand_layout, partial_layout
+from hwgen.rtl.records import operands_layout, partial_layout
 from hwgen.rtl.round import STATUS_BITS, rounder_class
 from hwgen.rtl.rounders import SharedRounders
 from hwgen.rtl.scale_blocks import ScaleBlockTokens, Scales, ScaleSplit, sum_token_layout
@@ -21,7 +21,7 @@ from hwgen.rtl.start import StartColumns, StartControl, StartTokens
 from hwgen.rtl.start_adder import start_layout
 from hwgen.rtl.streams import InputBuffer
 from hwgen.rtl.structure import Net, Part, Structural, Structure, zeros
-from hwgen.rtl.unpack import TOKEN_SIDE, Unpacker
+from hwgen.rtl.unpack import TOKEN_SIDE, unpacker
 from hwgen.spec.alignment import align
 from hwgen.spec.design import Design
 from hwgen.spec.dither import Side
@@ -54,7 +54,9 @@ class Core(Structural):
     -------
     s_axis_a_*, s_axis_b_*, m_axis_c_*
         AXI4-Streams: one beat a k of A[0:rows, k] and of B[k, 0:cols], one beat a row of C; tlast
-        ends a block. ``m_axis_c_tuser`` holds 3 status bits an element.
+        ends a block. ``m_axis_c_tuser`` holds 3 status bits an element. Where D products are added
+        at once, a beat holds D successive k: those of row (column) 0, then those of row 1, and so
+        on; zeros fill up a block's last beat.
     s_axis_c_*
         Where the design has start values: one beat a row of raw registers, with their status in
         ``s_axis_c_tuser``, as a core with ``out=raw`` hands them out; ``rows`` of them a block.
@@ -76,8 +78,8 @@ class Core(Structural):
         path = design.datapath
         self._alignment = align(path.elements)
         self._bits = {
-            "a": design.rows * path.a.width,
-            "b": design.cols * path.b.width,
+            "a": design.a_bits,
+            "b": design.b_bits,
             "c": design.cols * path.out_width,
         }
         self._start_bits = design.cols * path.window.width if design.starts else 0
@@ -237,7 +239,7 @@ class Core(Structural):
         for side, lanes in (("a", self._design.rows), ("b", self._design.cols)):
             skewed = self._skew(structure, side, admission[f"{side}_elements"], lanes)
             operands = structure.wire(
-                f"{side}_operands", operand_layout(self._alignment, side).size * lanes
+                f"{side}_operands", operands_layout(self._alignment, side).size * lanes
             )
             token = self._skew(structure, f"{side}_token", admission[f"{side}_token"], lanes)
             ports = {"bits": skewed, "token": token, "operand": operands}
@@ -246,13 +248,14 @@ class Core(Structural):
             wires[f"{side}_in"] = operands
             if side == TOKEN_SIDE:
                 ports["last"] = wires["last_in"] = structure.wire("last_operands", lanes)
-            lane = Part(Unpacker, (path.elements, side))
+            lane = unpacker(path.elements, side)
             structure.parts[f"{side}_unpack"] = (Part(Lanes, (lanes, lane)), ports)
         return wires
 
     def _random_words(self, structure: Structure, side: str, lanes: int) -> Net:
         """The random numbers of one side, skewed as its elements are."""
-        words = structure.wire(f"{side}_random", self._alignment.random_bits * lanes)
+        random_bits = self._alignment.random_bits * self._alignment.dot
+        words = structure.wire(f"{side}_random", random_bits * lanes)
         part = Part(RandomWords, (self._alignment, Side[side.upper()], lanes))
         token = structure.net("a_token")  # of row 0
         structure.parts[f"{side}_random_words"] = (

@@ -28,8 +28,8 @@ class RandomWords(wiring.Component):
     last : In(1)
         A block ends with this pair, or without one after a reset.
     words : Out(random bits * lanes)
-        The words of the pair that is admitted, lane 0 in the low bits. Of each word the upper bits
-        that the alignment has a use for.
+        The words of the pair that is admitted, lane 0 in the low bits; where a beat holds several
+        terms, of all of them. Of each word the upper bits that the alignment has a use for.
 
     Notes
     -----
@@ -44,9 +44,11 @@ class RandomWords(wiring.Component):
         unused = window.random_bits - alignment.random_bits
         self._side = side
         self._start = initial_state(window.seed, side)
+        self._terms = alignment.dot
         self._masks = [
-            mask
+            (term, mask)
             for lane in range(lanes)
+            for term in range(self._terms)
             for mask in lane_masks(side, lane, window.random_bits)[unused:]
         ]
         super().__init__({"admitted": In(1), "last": In(1), "words": Out(len(self._masks))})
@@ -59,11 +61,21 @@ class RandomWords(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         state = Signal(STATE_BITS, reset_less=True)
-        feedback = Mux(state[0], Const(FEEDBACK, STATE_BITS), 0)
+        states = [state]  # of the beat's terms, and of the next beat's first one
+        for term in range(self._terms):
+            stepped = states[-1][1:] ^ Mux(states[-1][0], Const(FEEDBACK, STATE_BITS), 0)
+            if term < self._terms - 1:
+                late = Signal(STATE_BITS, name=f"state_{term + 1}")
+                m.d.comb += late.eq(stepped)
+                stepped = late
+            states.append(stepped)
         with m.If(self.last):
             m.d.sync += state.eq(self._start)
         with m.Elif(self.admitted):
-            m.d.sync += state.eq(state[1:] ^ feedback)
-        taps = [[state[j] for j in range(STATE_BITS) if mask >> j & 1] for mask in self._masks]
+            m.d.sync += state.eq(states[-1])
+        taps = [
+            [states[term][j] for j in range(STATE_BITS) if mask >> j & 1]
+            for term, mask in self._masks
+        ]
         m.d.comb += self.words.eq(Cat(Cat(bits).xor() for bits in taps))
         return m

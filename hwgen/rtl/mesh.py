@@ -9,7 +9,7 @@ from __future__ import annotations
 from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.pe import ProcessingElement
-from hwgen.rtl.records import operand_layout, partial_layout
+from hwgen.rtl.records import operands_layout, partial_layout
 from hwgen.rtl.structure import LEAF_SIDE, Net, Part, Structural, Structure
 from hwgen.spec.alignment import Alignment
 
@@ -43,9 +43,9 @@ class Mesh(Structural):
         self._rows = rows
         self._cols = cols
         self._lane_bits = {
-            "a": operand_layout(alignment, "a").size,
+            "a": operands_layout(alignment, "a").size,
             "last": 1,
-            "b": operand_layout(alignment, "b").size,
+            "b": operands_layout(alignment, "b").size,
             "drain": partial_layout(alignment).size,
         }
         lanes = {"a": rows, "last": rows, "b": cols, "drain": cols}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,7 @@ from hwgen.rtl.accumulator import WindowAccumulator
 from hwgen.rtl.float_accumulator import FloatAccumulator
 from hwgen.rtl.float_product import FloatProduct
 from hwgen.rtl.multiply_align import summand_component
-from hwgen.rtl.records import operand_layout, partial_layout
+from hwgen.rtl.records import operands_layout, partial_layout
 from hwgen.spec.alignment import Alignment
 from hwgen.spec.float_sum import FloatAlignment
 from hwgen.spec.timing import OPERAND_LATENCY, SUM_LATENCY, summand_stages
@@ -23,8 +23,8 @@ class ProcessingElement(wiring.Component):
 
     Members
     -------
-    a_in, b_in : In(operand_layout)
-        From the west and from the north.
+    a_in, b_in : In(operands_layout)
+        From the west and from the north; where D products are added at once, D operands each.
     last_in : In(1)
         End-of-block token, travelling with ``a``.
     drain_in : In(partial_layout)
@@ -38,8 +38,8 @@ class ProcessingElement(wiring.Component):
     Notes
     -----
     Latency from operands to ``drain_out``: ``OPERAND_LATENCY + summand_stages + SUM_LATENCY``. One
-    MAC a cycle. A bubble is a pair of zeros; nothing in here is reset: an end token on a bubble
-    clears the sum. What end tokens mean to a sum of several lanes:
+    MAC a cycle, or D of them. A bubble is pairs of zeros; nothing in here is reset: an end token on
+    a bubble clears the sum. What end tokens mean to a sum of several lanes:
     :class:`~hwgen.rtl.float_accumulator.FloatAccumulator`.
     """
 
@@ -48,7 +48,7 @@ class ProcessingElement(wiring.Component):
 
     def __init__(self, alignment: Alignment | FloatAlignment) -> None:
         self._alignment = alignment
-        a, b = operand_layout(alignment, "a"), operand_layout(alignment, "b")
+        a, b = operands_layout(alignment, "a"), operands_layout(alignment, "b")
         partial = partial_layout(alignment)
         super().__init__(
             {
@@ -76,28 +76,48 @@ class ProcessingElement(wiring.Component):
             m.d.sync += register.eq(source)
             m.d.comb += getattr(self, f"{name}_out").eq(register)
         rounds = isinstance(self._alignment, FloatAlignment)
-        summand = (FloatProduct if rounds else summand_component)(self._alignment)
         accumulator = (FloatAccumulator if rounds else WindowAccumulator)(self._alignment)
-        m.submodules.multiply_align = summand
-        m.submodules.accumulator = accumulator
-        ends = Signal(summand.latency, reset_less=True)
+        ends = Signal(summand_stages(self._alignment), reset_less=True)
         m.d.sync += ends.eq(Cat(self.last_out, ends))
         if rounds:
-            m.d.comb += accumulator.addend.eq(summand.addend)
+            self._multiply_float(m, accumulator, ends)
         else:
-            m.d.comb += accumulator.summand.eq(summand.summand)
-        if rounds and self._alignment.sum.lanes > 1:
-            m.d.comb += [
-                accumulator.last_next.eq(ends[-2]),
-                summand.recycled.eq(accumulator.recycled),
-                summand.recycle.eq(accumulator.recycle),
-            ]
+            self._multiply_align(m, accumulator)
+        m.submodules.accumulator = accumulator
         m.d.comb += [
-            summand.a.eq(self.a_out),
-            summand.b.eq(self.b_out),
             accumulator.last.eq(ends[-1]),
             accumulator.drain_in.eq(self.drain_in),
             self.drain_out.eq(accumulator.drain_out),
         ]
-        assert OPERAND_LATENCY + summand.latency + accumulator.latency == self.latency
+        assert OPERAND_LATENCY + len(ends) + accumulator.latency == self.latency
         return m
+
+    def _multiply_float(self, m: Module, accumulator: FloatAccumulator, ends: Signal) -> None:
+        m.submodules.multiply_align = product = FloatProduct(self._alignment)
+        assert product.latency == len(ends)
+        m.d.comb += [
+            product.a.eq(self.a_out),
+            product.b.eq(self.b_out),
+            accumulator.addend.eq(product.addend),
+        ]
+        if self._alignment.sum.lanes > 1:
+            m.d.comb += [
+                accumulator.last_next.eq(ends[-2]),
+                product.recycled.eq(accumulator.recycled),
+                product.recycle.eq(accumulator.recycle),
+            ]
+
+    def _multiply_align(self, m: Module, accumulator: WindowAccumulator) -> None:
+        """A summand, or D of them side by side."""
+        count = self._alignment.dot
+        for index in range(count):
+            summand = summand_component(self._alignment)
+            m.submodules[f"multiply_align_{index}" if count > 1 else "multiply_align"] = summand
+            a, b, target = self.a_out, self.b_out, accumulator.summand
+            if count > 1:
+                a, b, target = a[index], b[index], target[index]
+            m.d.comb += [
+                summand.a.eq(a),
+                summand.b.eq(b),
+                Value.cast(target).eq(summand.summand),
+            ]

@@ -16,6 +16,7 @@ from hwgen.spec.operands import Operand
 __all__ = [
     "left_register",
     "operand_layout",
+    "operands_layout",
     "partial_lags",
     "partial_layout",
     "pack",
@@ -24,6 +25,7 @@ __all__ = [
     "shift_shape",
     "special_members",
     "summand_layout",
+    "summands_layout",
     "value_bits",
 ]
 
@@ -60,6 +62,25 @@ def operand_layout(alignment: Alignment | FloatAlignment, side: str) -> data.Str
     if operand.has_nan or operand.has_inf:
         members["special"] = unsigned(1)
     return data.StructLayout(members | random)
+
+
+def operands_layout(
+    alignment: Alignment | FloatAlignment, side: str
+) -> data.StructLayout | data.ArrayLayout:
+    """Layout of what a processing element takes of a side in one cycle.
+
+    An operand, or several of successive terms, which are added at once.
+    """
+    return _several(operand_layout(alignment, side), alignment.dot)
+
+
+def summands_layout(alignment: Alignment) -> data.StructLayout | data.ArrayLayout:
+    """Layout of what is added to the register in one cycle: a summand, or several."""
+    return _several(summand_layout(alignment), alignment.dot)
+
+
+def _several(layout: data.StructLayout, count: int) -> data.StructLayout | data.ArrayLayout:
+    return layout if count == 1 else data.ArrayLayout(layout, count)
 
 
 def special_members(alignment: Alignment) -> dict[str, Shape]:

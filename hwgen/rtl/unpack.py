@@ -16,13 +16,14 @@ from hwgen.rtl.admission import A_TOKEN_BITS, B_TOKEN_BITS
 from hwgen.rtl.decode import decode, posit_completed
 from hwgen.rtl.logic import first_set
 from hwgen.rtl.records import operand_layout, pack, register_fields
+from hwgen.rtl.structure import Part, Structural, Structure, port_widths
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.float_sum import FloatAlignment
 from hwgen.spec.operands import Operand
 from hwgen.spec.timing import unpack_stages
 
-__all__ = ["TOKEN_SIDE", "Unpacker", "completed", "normalised"]
+__all__ = ["TOKEN_SIDE", "LaneUnpackers", "Unpacker", "completed", "normalised", "unpacker"]
 
 TOKEN_SIDE = "a"  # the operand that the end-of-block token travels with
 
@@ -125,6 +126,62 @@ class Unpacker(wiring.Component):
         value = Signal(self._layout.members["value"])
         m.d.comb += value.eq(self.bits)
         return {"value": value}
+
+
+class LaneUnpackers(Structural):
+    """Unpack the operands that one lane takes at once: those of D successive terms.
+
+    Members
+    -------
+    bits, random : In
+        Of all operands, the first one's in the low bits.
+    token : In
+        Of them together.
+    operand : Out
+    last : Out(1)
+        As an :class:`Unpacker` has them.
+    """
+
+    has_reset = False
+
+    def __init__(self, datapath: Datapath, side: str) -> None:
+        self._part = Part(Unpacker, (datapath, side))
+        self._count = datapath.dot
+        self._widths = port_widths(self._part.make())
+        super().__init__(
+            {
+                name: flow(bits if name in _SHARED else bits * self._count)
+                for name, (flow, bits) in self._widths.items()
+            }
+        )
+        self._side = side
+
+    @property
+    def definition(self) -> str:
+        """Name of the emitted module."""
+        return f"unpack_{self._side}_dot{self._count}"
+
+    @property
+    def structure(self) -> Structure:
+        """The unpackers; all tell the end of the block, and the first one is heard."""
+        structure = Structure()
+        for index in range(self._count):
+            ports = {
+                name: self.net(name) if name in _SHARED else self.net(name).lanes(index, 1, bits)
+                for name, (_, bits) in self._widths.items()
+            }
+            if index and "last" in ports:
+                ports["last"] = structure.wire(f"last_{index}", 1)
+            structure.parts[f"term_{index}"] = (self._part, ports)
+        return structure
+
+
+_SHARED = ("token", "last")
+
+
+def unpacker(datapath: Datapath, side: str) -> Part:
+    """Return what unpacks a lane."""
+    return Part(Unpacker if datapath.dot == 1 else LaneUnpackers, (datapath, side))
 
 
 def normalised(m: Module, operand: Operand, fields: dict[str, Value]) -> dict[str, Value]:

@@ -4,8 +4,9 @@ Sections end with ``;``, words are separated by blanks; sections stand in any or
 
 * ``hwgen 1``: the version of this description;
 * ``a FORMAT``, ``b FORMAT``, ``out FORMAT`` or ``out raw``;
-* ``acc window MSB LSB OVF ROUND OVERFLOW SEED BITS [BLOCK]``, where BLOCK is given if the sums of
-  scale blocks of so many terms are the summands, ``acc fma E F LANES`` or ``acc muladd E F LANES``;
+* ``acc window MSB LSB OVF ROUND OVERFLOW SEED BITS [BLOCK [DOT]]``, where BLOCK is given, and not
+  0, if the sums of scale blocks of so many terms are the summands, and DOT if so many summands are
+  added at once; ``acc fma E F LANES`` or ``acc muladd E F LANES``;
 * ``lanes ROWS COLS``, optional: the array whose random numbers stochastic rounding takes.
 
 FORMAT is ``float E F SPECIALS OVERFLOW``, ``fixed I F signed|unsigned``, ``posit N ES`` or
@@ -70,6 +71,8 @@ def _register(datapath: Datapath) -> str:
         window.seed,
         window.random_bits,
     ]
-    if datapath.block_terms:
+    if datapath.block_terms or window.dot > 1:
         words.append(datapath.block_terms)
+    if window.dot > 1:
+        words.append(window.dot)
     return f"window {' '.join(map(str, words))}"

@@ -15,6 +15,7 @@ import numpy as np
 from hwgen.emit.folder import open_build
 from hwgen.errors import SpecError, ToolError
 from hwgen.model import untile
+from hwgen.model.blocks import beats_of
 from hwgen.model.gemm import check_operands
 from hwgen.model.rounding import empty_result
 from hwgen.runtime.device_library import compile_device
@@ -34,6 +35,7 @@ class _State(ctypes.Structure):
     _fields_ = [
         ("rows", ctypes.c_int64),
         ("cols", ctypes.c_int64),
+        ("dot", ctypes.c_int64),
         ("cycles", ctypes.c_uint64),
         ("beats", ctypes.c_uint64),
         ("digest", ctypes.c_char * 65),
@@ -47,6 +49,8 @@ class DeviceState:
     Parameters
     ----------
     rows, cols : int
+    dot : int
+        Products that an element adds in one cycle.
     cycles : int
         Clock cycles since it was opened, from the first beat offered to the last row taken of each
         run.
@@ -58,6 +62,7 @@ class DeviceState:
 
     rows: int
     cols: int
+    dot: int
     cycles: int
     beats: int
     digest: str
@@ -65,7 +70,7 @@ class DeviceState:
     @property
     def macs(self) -> int:
         """Multiply-accumulates, those with padding included."""
-        return self.rows * self.cols * self.beats
+        return self.rows * self.cols * self.dot * self.beats
 
     @property
     def utilisation(self) -> float:
@@ -126,9 +131,9 @@ class Device:
 
         Parameters
         ----------
-        a : (blocks, terms, rows) array of patterns
-        b : (blocks, terms, cols) array of patterns
-            Beats in the order of the streams, at least one term.
+        a : (blocks, beats, rows * dot) array of patterns
+        b : (blocks, beats, cols * dot) array of patterns
+            Beats in the order of the streams (:func:`~hwgen.model.operand_beats`), at least one.
 
         Returns
         -------
@@ -146,19 +151,20 @@ class Device:
         path = self._design.datapath
         a = np.ascontiguousarray(a, path.a.dtype)
         b = np.ascontiguousarray(b, path.b.dtype)
-        blocks, terms = a.shape[:2] if a.ndim == 3 else (0, 0)
+        blocks, beats = a.shape[:2] if a.ndim == 3 else (0, 0)
         rows, cols = self._design.rows, self._design.cols
-        if (a.shape, b.shape) != ((blocks, terms, rows), (blocks, terms, cols)) or terms < 1:
+        wide, tall = rows * path.dot, cols * path.dot
+        if (a.shape, b.shape) != ((blocks, beats, wide), (blocks, beats, tall)) or beats < 1:
             raise SpecError(
                 f"a has shape {a.shape} and b has shape {b.shape}; they must be"
-                f" (blocks, terms, {rows}) and (blocks, terms, {cols}) with at least one term"
+                f" (blocks, beats, {wide}) and (blocks, beats, {tall}) with at least one beat"
             )
         c, status = (
             array.reshape(blocks, rows, *array.shape[1:])
             for array in empty_result(blocks * rows, cols, path)
         )
         buffers = (array.ctypes.data for array in (a, b, c, status))
-        if self._library.hwgen_device_run(self._open(), blocks, terms, *buffers):
+        if self._library.hwgen_device_run(self._open(), blocks, beats, *buffers):
             reason = self._library.hwgen_device_reason(self._open())
             raise ToolError(
                 f"the circuit failed: {reason.decode(errors='replace')}",
@@ -173,6 +179,7 @@ class Device:
         return DeviceState(
             rows=state.rows,
             cols=state.cols,
+            dot=state.dot,
             cycles=state.cycles,
             beats=state.beats,
             digest=state.digest.decode("ascii", errors="replace"),
@@ -251,7 +258,8 @@ def device_gemm_bits(
             f"a has shape {a_bits.shape} and b has shape {b_bits.shape};"
             " every dimension must be at least 1 to run on the array"
         )
-    a_tiles, b_tiles = _tiles(a_bits.T, design.rows), _tiles(b_bits, design.cols)
+    dot = design.datapath.dot
+    a_tiles, b_tiles = _tiles(a_bits.T, design.rows, dot), _tiles(b_bits, design.cols, dot)
     results = []
     with Device(compile_device(build), design) as device:
         for i, j in _stages(a_tiles, b_tiles):
@@ -262,11 +270,12 @@ def device_gemm_bits(
     return c_bits, status, state
 
 
-def _tiles(beats: np.ndarray, lanes: int) -> np.ndarray:
-    """Cut a (terms, count) operand into (tiles, terms, lanes), the last one padded with zeros."""
-    terms, count = beats.shape
-    padded = np.pad(beats, ((0, 0), (0, -count % lanes)))
-    return np.ascontiguousarray(padded.reshape(terms, -1, lanes).swapaxes(0, 1))
+def _tiles(operand: np.ndarray, lanes: int, dot: int) -> np.ndarray:
+    """Cut a (terms, count) operand into (tiles, beats, lanes * dot), padded with zeros."""
+    terms, count = operand.shape
+    padded = np.pad(operand, ((0, 0), (0, -count % lanes)))
+    tiles = padded.reshape(terms, -1, lanes).swapaxes(0, 1)
+    return np.stack([beats_of(tile, dot) for tile in tiles])
 
 
 def _stages(a_tiles: np.ndarray, b_tiles: np.ndarray) -> Iterator[_Pair]:

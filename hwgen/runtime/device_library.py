@@ -235,6 +235,7 @@ def _constants(build: Build) -> str:
     integers = {
         "rows": design.rows,
         "cols": design.cols,
+        "dot": path.dot,
         "a_width": path.a.width,
         "b_width": path.b.width,
         "c_width": path.out_width,

@@ -20,13 +20,13 @@ __all__ = ["ArrayUse", "RunSummary", "SymbolUse", "Unreachable", "numpy_advice",
 
 # The layout of counters.<pid> (csrc/blas/counters.c).
 _HEADER = struct.Struct("<8sIIII")
-_DEVICE = struct.Struct("<4Q")
+_DEVICE = struct.Struct("<5Q")
 _RECORD = struct.Struct("<40s6Qd")
 _NO_CALLS = (
     "the program multiplies no matrices, or not by a BLAS that it loads as a shared library; or it"
     " was started with an environment of its own (sudo, env -i)"
 )
-_MAGIC, _VERSION = b"hwgenrun", 1
+_MAGIC, _VERSION = b"hwgenrun", 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,8 @@ class ArrayUse:
     Attributes
     ----------
     rows, cols : int
+    dot : int
+        Products that an element adds in one cycle.
     cycles : int
         Of the array's clock, all processes together.
     beats : int
@@ -91,6 +93,7 @@ class ArrayUse:
 
     rows: int
     cols: int
+    dot: int
     cycles: int
     beats: int
 
@@ -101,7 +104,7 @@ class ArrayUse:
 
     def useful(self, flops: int) -> float:
         """Part of the array's multiplications that ``flops`` had use for, not edges of tiles."""
-        slots = 2 * self.rows * self.cols * self.cycles
+        slots = 2 * self.rows * self.cols * self.dot * self.cycles
         return flops / slots if slots else 0.0
 
     def seconds(self, mhz: float) -> float:
@@ -303,8 +306,10 @@ def _read_counters(path: Path) -> tuple[list[SymbolUse], ArrayUse | None]:
                 max_error=error,
             )
         )
-    cycles, beats, rows, cols = _DEVICE.unpack_from(data, _HEADER.size)
-    device = ArrayUse(rows=rows, cols=cols, cycles=cycles, beats=beats) if rows else None
+    cycles, beats, rows, cols, dot = _DEVICE.unpack_from(data, _HEADER.size)
+    device = None
+    if rows:
+        device = ArrayUse(rows=rows, cols=cols, dot=dot, cycles=cycles, beats=beats)
     return symbols, device
 
 
@@ -312,6 +317,7 @@ def _together(one: ArrayUse, other: ArrayUse) -> ArrayUse:
     return ArrayUse(
         rows=one.rows,
         cols=one.cols,
+        dot=one.dot,
         cycles=one.cycles + other.cycles,
         beats=one.beats + other.beats,
     )

@@ -33,6 +33,8 @@ __all__ = [
 
 QUIRE_OVERFLOW_BITS = 31
 MAX_LANES = 16
+MAX_DOT = 16
+DEFAULT_TERMS = 4096
 MAX_RANDOM_BITS = 24
 MAX_SEED = (1 << 32) - 1
 DEFAULT_SEED = 1
@@ -90,6 +92,9 @@ class Window:
         Start of the random numbers of stochastic rounding, 1 to 2**32 - 1; 0 in other modes.
     random_bits : int
         Dropped bits that stochastic rounding looks at, 1 to 24; 0 in other modes.
+    dot : int
+        D, summands that are added at once, 1 to 16: those of terms 0 to D-1, D to 2D-1, ... Each is
+        judged and rounded by itself, their exact sum with the register once.
 
     References
     ----------
@@ -105,6 +110,7 @@ class Window:
     per: Per = Per.PRODUCT
     seed: int = 0
     random_bits: int = 0
+    dot: int = 1
 
     def __post_init__(self) -> None:
         if self.msb < self.lsb:
@@ -122,6 +128,12 @@ class Window:
             raise SpecError(
                 f"window is {self.width} bits wide (ovf + msb - lsb + 1);"
                 f" allowed is 2 to {MAX_WIDTH}"
+            )
+        _check_dot("window", self.dot)
+        if self.dot > 1 and self.per is Per.BLOCK:
+            raise SpecError(
+                f"window has dot={self.dot} with per=block, which adds one scale block's sum at a"
+                " time; leave one of them out"
             )
         random = self.rounding is Rounding.STOCHASTIC
         if random and self.per is Per.BLOCK:
@@ -185,7 +197,7 @@ class Window:
             text += f",overflow={self.overflow.value}"
         if self.per is not Per.PRODUCT:
             text += f",per={self.per.value}"
-        return text
+        return text + _dot_text(self.dot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,11 +214,13 @@ class Exact:
     Posit Working Group, *Standard for Posit Arithmetic (2022)*, section 3.4.
     """
 
-    terms: int = 4096
+    terms: int = DEFAULT_TERMS
+    dot: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.terms <= 999_999:
             raise SpecError(f"exact has terms={self.terms}; allowed is 1 to 999999")
+        _check_dot("exact", self.dot)
 
     def resolve(self, a: Format, b: Format) -> Window:
         largest = a.max_finite * b.max_finite
@@ -216,10 +230,10 @@ class Exact:
         ovf = 1 + (self.terms - 1).bit_length()
         if a == b and isinstance(a, Posit) and a.exponent_bits == STANDARD_EXPONENT_BITS:
             ovf = QUIRE_OVERFLOW_BITS
-        return Window(msb=msb, lsb=lsb, ovf=ovf)
+        return Window(msb=msb, lsb=lsb, ovf=ovf, dot=self.dot)
 
     def __str__(self) -> str:
-        return f"exact:terms={self.terms}"
+        return f"exact:terms={self.terms}{_dot_text(self.dot)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,8 +246,10 @@ class IntegerSum:
 
     bits: int
     overflow: Overflow = Overflow.WRAP
+    dot: int = 1
 
     def __post_init__(self) -> None:
+        _check_dot("int accumulator", self.dot)
         if not 2 <= self.bits <= MAX_WIDTH:
             raise SpecError(f"int accumulator has {self.bits} bits; allowed is 2 to {MAX_WIDTH}")
         if self.overflow is Overflow.NAN:
@@ -249,11 +265,11 @@ class IntegerSum:
                     f"acc={self} needs integer operands but {operand} is {fmt.name};"
                     " use window:msb=..,lsb=..,ovf=.. or exact"
                 )
-        return Window(msb=self.bits - 1, lsb=0, ovf=0, overflow=self.overflow)
+        return Window(msb=self.bits - 1, lsb=0, ovf=0, overflow=self.overflow, dot=self.dot)
 
     def __str__(self) -> str:
         suffix = "" if self.overflow is Overflow.WRAP else f",overflow={self.overflow.value}"
-        return f"int:{self.bits}{suffix}"
+        return f"int:{self.bits}{suffix}{_dot_text(self.dot)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,6 +323,15 @@ class FloatSum:
 Accumulator = Window | Exact | IntegerSum | FloatSum
 
 
+def _check_dot(kind: str, dot: int) -> None:
+    if not 1 <= dot <= MAX_DOT:
+        raise SpecError(f"{kind} has dot={dot}; allowed is 1 to {MAX_DOT} products at once")
+
+
+def _dot_text(dot: int) -> str:
+    return f",dot={dot}" if dot > 1 else ""
+
+
 def parse_accumulator(text: str) -> Accumulator:
     """Parse an accumulator's name, e.g. ``window:msb=5,lsb=-30,ovf=9``, ``exact``, ``int:32``.
 
@@ -351,7 +376,9 @@ def _integer(words: Words, key: str, default: int, **limits: int) -> int:
 
 
 def _parse_window(words: Words) -> Window:
-    options = _options(words, ("msb", "lsb", "ovf", "round", "overflow", "per", "seed", "bits"))
+    options = _options(
+        words, ("msb", "lsb", "ovf", "round", "overflow", "per", "seed", "bits", "dot")
+    )
     for key in ("msb", "lsb"):
         if key not in options:
             raise SpecError(f"{words.text!r} lacks {key}; write {_USAGE['window']}")
@@ -369,21 +396,21 @@ def _parse_window(words: Words) -> Window:
         random_bits=_integer(words, "bits", DEFAULT_RANDOM_BITS if random else 0),
         overflow=_choice(words, "overflow", Overflow, Overflow.NAN),
         per=_choice(words, "per", Per, Per.PRODUCT),
+        dot=_integer(words, "dot", 1),
     )
 
 
 def _parse_exact(words: Words) -> Exact:
-    options = _options(words, ("terms",))
-    if "terms" not in options:
-        return Exact()
-    return Exact(terms=parse_integer(options["terms"], f"terms of {words.text!r}", error=SpecError))
+    _options(words, ("terms", "dot"))
+    return Exact(terms=_integer(words, "terms", DEFAULT_TERMS), dot=_integer(words, "dot", 1))
 
 
 def _parse_integer_sum(words: Words) -> IntegerSum:
-    _options(words, ("overflow",), positional=1)
+    _options(words, ("overflow", "dot"), positional=1)
     return IntegerSum(
         bits=parse_integer(words.positional[0], f"width of {words.text!r}", error=SpecError),
         overflow=_choice(words, "overflow", Overflow, Overflow.WRAP),
+        dot=_integer(words, "dot", 1),
     )
 
 
@@ -400,10 +427,10 @@ def _parse_float_sum(words: Words) -> FloatSum:
 _USAGE = {
     "window": (
         "window:msb=M,lsb=L[,ovf=V][,round=zero|even|odd|stochastic][,overflow=nan|saturate|wrap]"
-        "[,per=product|block][,seed=S,bits=R (stochastic)]"
+        "[,per=product|block][,seed=S,bits=R (stochastic)][,dot=D]"
     ),
-    "exact": "exact[:terms=K]",
-    "int": "int:N[,overflow=wrap|saturate]",
+    "exact": "exact[:terms=K][,dot=D]",
+    "int": "int:N[,overflow=wrap|saturate][,dot=D]",
     "fma": "fma:FORMAT[,lanes=L]",
     "muladd": "muladd:FORMAT[,lanes=L]",
 }

@@ -140,6 +140,11 @@ class Alignment:
         return len(self.chunks) - 1
 
     @property
+    def dot(self) -> int:
+        """Summands that are added at once."""
+        return self.window.dot
+
+    @property
     def rotation_stage(self) -> bool:
         """Whether a register follows the rotation."""
         return self.magnitude_bits > self.pipeline.wide_window
@@ -210,9 +215,9 @@ class Alignment:
 
     @property
     def sum_bits(self) -> int:
-        """Bits of the exact sum of the register and one summand."""
+        """Bits of the exact sum of the register and the summands of one step."""
         largest = (1 << self.magnitude_bits) - (0 if self.rounds else 1)
-        lowest = -(1 << (self.window.width - 1)) - largest
+        lowest = -(1 << (self.window.width - 1)) - self.dot * largest
         return (-lowest - 1).bit_length() + 1
 
     @property

@@ -115,6 +115,11 @@ class Datapath:
         return self.register
 
     @property
+    def dot(self) -> int:
+        """D, products that an element adds in one cycle: terms of the two operands in one beat."""
+        return 1 if self.float_sum is not None else self.window.dot
+
+    @property
     def block_terms(self) -> int:
         """Terms of a scale block, whose exact sum is one summand; 0 where products are summands."""
         if self.float_sum is not None or self.window.per is Per.PRODUCT:
@@ -148,7 +153,8 @@ class Datapath:
             window = self.window
             per = f", a summand per block of {self.block_terms}" if self.block_terms else ""
             bits = f"{window.width} bits: msb {window.msb}, lsb {window.lsb}, ovf {window.ovf}"
-            return bits + per
+            dot = f", {self.dot} products at once" if self.dot > 1 else ""
+            return bits + per + dot
         rounding = "sum" if unit.fused else "product and sum"
         lanes = f", {unit.lanes} interleaved sums" if unit.lanes > 1 else ""
         return f"{unit.format.name}, {rounding} rounded at every step{lanes}"

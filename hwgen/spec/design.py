@@ -87,6 +87,20 @@ class Design:
             )
 
     @property
+    def a_bits(self) -> int:
+        """Bits of the elements in a beat of A: of each row, ``datapath.dot`` successive terms."""
+        return self.rows * self.datapath.dot * self.datapath.a.width
+
+    @property
+    def b_bits(self) -> int:
+        """Bits of the elements in a beat of B."""
+        return self.cols * self.datapath.dot * self.datapath.b.width
+
+    def beats(self, terms: int) -> int:
+        """Beats of a block of so many terms: the last one is filled up with zeros."""
+        return -(-terms // self.datapath.dot)
+
+    @property
     def starts(self) -> bool:
         """Whether blocks have start values."""
         return self.start != NO_START
@@ -178,7 +192,8 @@ class Design:
 
 def _register_name(path: Datapath) -> str:
     if path.float_sum is None:
-        return f"w{path.window.width}" + ("_per_block" if path.block_terms else "")
+        dot = f"_dot{path.dot}" if path.dot > 1 else ""
+        return f"w{path.window.width}" + ("_per_block" if path.block_terms else "") + dot
     return str(path.float_sum).replace("lanes=", "l")
 
 

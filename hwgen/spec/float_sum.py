@@ -75,6 +75,11 @@ class FloatAlignment:
     random_bits = 0
 
     @property
+    def dot(self) -> int:
+        """Products that are added at once: each one is rounded by itself."""
+        return 1
+
+    @property
     def bubble_sign(self) -> str:
         """The operand that is -0 where no pair is admitted: only -0 leaves every sum unchanged.
 

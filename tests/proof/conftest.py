@@ -33,7 +33,15 @@ def judged() -> Callable[..., dict[str, int]]:
             minus_inf=bool(before["negative_inf"]),
         )
         a, b = (pair[name] if pair[f"{name}_token"] else 0 for name in "ab")
-        exact._add_product(state, path.a.decode(a), path.b.decode(b), path, 0)
+        total = 0
+        for term in range(path.dot):
+            patterns = [
+                word >> (term * fmt.width) & ((1 << fmt.width) - 1)
+                for word, fmt in ((a, path.a), (b, path.b))
+            ]
+            numbers = path.a.decode(patterns[0]), path.b.decode(patterns[1])
+            total += exact._product(state, *numbers, path, 0)
+        exact._add_summand(state, total, path.window)
         nan = state.nan or (state.plus_inf and state.minus_inf)
         return {
             "register": state.register,

@@ -12,7 +12,7 @@ pytest.importorskip("z3", reason="needs the solver z3: pip install z3-solver")
 
 import z3
 
-from hwgen.flow.proof_specification import Sum, agree, empty_sum, next_sum
+from hwgen.flow.proof_specification import Pair, Sum, agree, empty_sum, next_sum
 from hwgen.formats import Format
 from hwgen.spec.datapath import Datapath
 
@@ -29,6 +29,9 @@ DATAPATHS = (
     {"a": "uint4", "b": "fixed:2,6", "acc": "window:msb=4,lsb=-3,ovf=0,round=even,overflow=wrap"},
     {"a": "ufixed:3,1", "acc": "window:msb=20,lsb=9,ovf=1"},
     {"a": "e5m2", "b": "int4", "acc": "window:msb=2,lsb=-40,ovf=0,overflow=saturate"},
+    {"a": "e4m3", "acc": "window:msb=3,lsb=-6,ovf=0,round=even,overflow=saturate,dot=2"},
+    {"a": "e5m2", "b": "e2m1", "acc": "window:msb=1,lsb=-4,ovf=0,overflow=wrap,dot=3"},
+    {"a": "int8", "b": "uint4", "acc": "window:msb=9,lsb=2,ovf=1,dot=4"},
 )
 COUNT = 40
 
@@ -45,7 +48,19 @@ def cases(path: Datapath):
             before["negative_inf"] = 0
         if before["nan"]:
             before["positive_inf"] = 0
-        yield before, {name: pattern(generator, getattr(path, name)) for name in "ab"}
+        yield before, {name: word(generator, getattr(path, name), path.dot) for name in "ab"}
+
+
+def word(generator: random.Random, fmt: Format, count: int) -> int:
+    return sum(pattern(generator, fmt) << (index * fmt.width) for index in range(count))
+
+
+def as_pairs(words: dict[str, int], path: Datapath) -> list[Pair]:
+    def part(name: str, term: int) -> z3.BitVecRef:
+        width = getattr(path, name).width
+        return z3.BitVecVal(words[name] >> (term * width), width)
+
+    return [Pair(a=part("a", term), b=part("b", term)) for term in range(path.dot)]
 
 
 def pattern(generator: random.Random, fmt: Format) -> int:
@@ -64,9 +79,8 @@ def test_a_step_is_the_exact_models(names, judged):
     path = Datapath.parse(**names)
     window = path.window
     for before, pair in cases(path):
-        a, b = (z3.BitVecVal(pair[name], getattr(path, name).width) for name in "ab")
         start = as_terms(before, window.width)
-        after = next_sum(start, a, b, (path.a, path.b), window)
+        after = next_sum(start, as_pairs(pair, path), (path.a, path.b), window)
         pair |= {"a_token": 1, "b_token": 1}
         right = judged(SimpleNamespace(before=before, inputs=[{}, pair]), path)
         same = agree(after, as_terms(right, window.width), window)

@@ -14,15 +14,13 @@ from hwgen.runtime.summary import ArrayUse, numpy_advice, read_summary
 from hwgen.spec.datapath import Datapath
 
 SETTINGS = RunSettings(datapath=Datapath.parse(a="bf16", acc="window:msb=5,lsb=-30,ovf=9"))
-NONE = (0, 0, 0, 0)
+NONE = (0, 0, 0, 0, 0)
 
 
-def counters(
-    *records: tuple, device: tuple[int, int, int, int] = NONE, used: int | None = None
-) -> bytes:
+def counters(*records: tuple, device: tuple[int, ...] = NONE, used: int | None = None) -> bytes:
     """Return a file of counters, as the library lays it out (room for more records than used)."""
     count = len(records) if used is None else used
-    head = struct.pack("<8sIIII", b"hwgenrun", 1, 96, count, 0) + struct.pack("<4Q", *device)
+    head = struct.pack("<8sIIII", b"hwgenrun", 2, 96, count, 0) + struct.pack("<5Q", *device)
     return head + b"".join(struct.pack("<40s6Qd", *record) for record in records) + bytes(96)
 
 
@@ -83,24 +81,24 @@ def test_only_records_in_use_are_read(tmp_path):
 
 def test_counters_of_another_version_are_refused(tmp_path):
     content = bytearray(counters())
-    content[8] = 2
-    with pytest.raises(ToolError, match=r"version 2 .* reads version 1 .* reinstall"):
+    content[8] = 3
+    with pytest.raises(ToolError, match=r"version 3 .* reads version 2 .* reinstall"):
         summary(tmp_path, counters_10=bytes(content))
 
 
 def test_cycles_of_all_processes_are_added_up(tmp_path):
-    # 3 cycles of 4 take operands; 48 MACs of 8 x 8 places in 40 cycles are of use.
-    one = counters(record("sgemm_", served=(1, 64)), device=(30, 20, 8, 8))
-    two = counters(record("sgemm_", served=(1, 32)), device=(10, 10, 8, 8))
+    # 3 cycles of 4 take operands; 48 MACs of 8 x 8 places of 2 in 40 cycles are of use.
+    one = counters(record("sgemm_", served=(1, 64)), device=(30, 20, 8, 8, 2))
+    two = counters(record("sgemm_", served=(1, 32)), device=(10, 10, 8, 8, 2))
     found = summary(tmp_path, counters_1=one, counters_2=two, counters_3=counters())
-    assert found.array == ArrayUse(rows=8, cols=8, cycles=40, beats=30)
+    assert found.array == ArrayUse(rows=8, cols=8, dot=2, cycles=40, beats=30)
     assert found.array.utilisation == 0.75
-    assert found.array.useful(found.total.served_flops) == 48 / (64 * 40)
+    assert found.array.useful(found.total.served_flops) == 48 / (128 * 40)
     assert found.array.seconds(20) == 2e-6
 
 
 def test_an_array_that_did_nothing_divides_by_nothing():
-    array = ArrayUse(rows=8, cols=8, cycles=0, beats=0)
+    array = ArrayUse(rows=8, cols=8, dot=1, cycles=0, beats=0)
     assert (array.utilisation, array.useful(0)) == (0, 0)
 
 

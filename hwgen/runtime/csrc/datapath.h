@@ -8,7 +8,8 @@
 typedef enum { ROUND_ZERO, ROUND_EVEN, ROUND_ODD, ROUND_STOCHASTIC } rounding;
 typedef enum { OVERFLOW_NAN, OVERFLOW_SATURATE, OVERFLOW_WRAP } overflow;
 
-enum { MAX_WIDTH = 8192, REGISTER_LIMBS = (MAX_WIDTH + 2 + 63) / 64 };
+enum { MAX_WIDTH = 8192, MAX_DOT = 16, SUM_SPARE = 6 /* bits above W of a step's sum */ };
+enum { REGISTER_LIMBS = (MAX_WIDTH + SUM_SPARE + 63) / 64 };
 
 /* Two's complement register of `width` bits, bit 0 weighs 2^lsb. */
 typedef struct {
@@ -21,6 +22,7 @@ typedef struct {
     uint32_t seed;
     int random_bits;
     int block; /* terms of a scale block, if their sum is one summand; 0 if products are summands */
+    int dot;   /* summands that are added at once */
 } window;
 
 /* A sum that is rounded at every step. */

@@ -125,7 +125,8 @@ static void read_window(reader *in, window *self) {
     self->random_bits = (int)integer(in, 0, 24);
     self->width = self->ovf + self->msb - self->lsb + 1;
     if (in->next < in->count)
-        self->block = (int)integer(in, 1, 1 << 16);
+        self->block = (int)integer(in, 0, 1 << 16);
+    self->dot = in->next < in->count ? (int)integer(in, 1, MAX_DOT) : 1;
     if (self->msb < self->lsb || self->width < 2 || self->width > MAX_WIDTH)
         in->problem = "the window's width is out of range";
 }

@@ -102,8 +102,9 @@ HWGEN_API const char *const *hwgen_engines(void);
  * A device: something that multiplies patterns tile by tile. Simulated hardware (and boards) offer
  * these functions in a shared library under the names hwgen_device_open and so on.
  *
- * A block is `terms` beats of `rows` patterns of a and `cols` patterns of b, as the core's streams
- * take them, and gives rows x cols patterns of c (row 0 first) and as many status bytes; patterns
+ * A block is `beats` beats of `rows * dot` patterns of a and `cols * dot` patterns of b, as the core's
+ * streams take them: `dot` successive terms of each row or column, zeros where there are none in the
+ * last beat. It gives rows x cols patterns of c (row 0 first) and as many status bytes; patterns
  * in memory as above. hwgen_device_run runs `blocks` of them back to back, of equal length.
  */
 typedef struct hwgen_device hwgen_device;
@@ -111,13 +112,14 @@ typedef struct hwgen_device hwgen_device;
 typedef struct {
     int64_t rows;
     int64_t cols;
+    int64_t dot;      /* products that an element adds in one cycle */
     uint64_t cycles;  /* of the array's clock, since the device was opened */
-    uint64_t beats;   /* beats of terms taken; rows * cols * beats MACs */
+    uint64_t beats;   /* beats of operands taken; rows * cols * dot MACs each */
     char digest[65];  /* sha256 of the design, as its manifest states it */
 } hwgen_device_state;
 
 typedef hwgen_device *hwgen_device_open_fn(char *error, size_t size);
-typedef int hwgen_device_run_fn(hwgen_device *device, int64_t blocks, int64_t terms,
+typedef int hwgen_device_run_fn(hwgen_device *device, int64_t blocks, int64_t beats,
                                 const void *a, const void *b, void *c, uint8_t *status);
 typedef void hwgen_device_state_fn(const hwgen_device *device, hwgen_device_state *state);
 typedef void hwgen_device_close_fn(hwgen_device *device);

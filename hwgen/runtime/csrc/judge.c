@@ -46,10 +46,15 @@ void job_store(const job *self, int64_t row, int64_t col, const void *pattern, u
 static void window_dot(const job *self, const number *a, const number *b, const uint32_t *row_words,
                        const uint32_t *column_words, register_state *state) {
     const window *spec = &self->datapath->window;
+    int summands = 0;
     register_clear(state, spec);
     for (int64_t k = 0; k < self->k; k++) {
         uint32_t random = row_words == NULL ? 0 : row_words[k] ^ column_words[k];
         register_add(state, spec, a[k], b[k], random);
+        if (++summands == spec->dot || k == self->k - 1) {
+            register_settle(state, spec);
+            summands = 0;
+        }
     }
 }
 

@@ -288,7 +288,7 @@ static bool can_clamp(const product *self) {
     int bits = datapath->sides[HWGEN_A].precision + datapath->sides[HWGEN_B].precision;
     return spec->overflow == OVERFLOW_SATURATE && self->route == ROUTE_WINDOW && bits <= 53 &&
            (spec->rounding == ROUND_ZERO || spec->rounding == ROUND_EVEN) &&
-           !wants_status(self->job) && spec->width < SUM_BITS &&
+           !wants_status(self->job) && spec->dot == 1 && spec->width < SUM_BITS &&
            spec->msb + 1 - spec->lsb < SUM_BITS && spec->lsb >= LEAST_UNIT &&
            spec->lsb <= MOST_UNIT;
 }

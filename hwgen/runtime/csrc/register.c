@@ -5,7 +5,7 @@
 #include "pattern.h"
 
 void register_clear(register_state *self, const window *spec) {
-    self->count = (spec->width + 2 + 63) / 64;
+    self->count = (spec->width + SUM_SPARE + 63) / 64;
     memset(self->limbs, 0, (size_t)self->count * sizeof self->limbs[0]);
     self->event = self->dropped = self->nan = false;
     self->plus_infinity = self->minus_infinity = false;
@@ -61,8 +61,7 @@ static void set_extreme(register_state *self, const window *spec, bool negative)
     self->limbs[place] = negative ? fill << offset : ((uint64_t)1 << offset) - 1;
 }
 
-/* Judges the sum of the register and one summand. */
-static void settle(register_state *self, const window *spec) {
+void register_settle(register_state *self, const window *spec) {
     int side = side_outside(self, spec);
     if (side == 0)
         return;
@@ -124,7 +123,6 @@ static void add_finite(register_state *self, const window *spec, uint128 magnitu
     } else {
         register_place(self, magnitude, shift < 0 ? 0 : shift, negative);
     }
-    settle(self, spec);
 }
 
 void register_add(register_state *self, const window *spec, number a, number b, uint32_t random) {
@@ -169,6 +167,7 @@ void register_add_block(register_state *self, const window *spec, int64_t count,
         uint128 size = (uint128)(sum < 0 ? -sum : sum) * scale_a.significand * scale_b.significand;
         add_finite(self, spec, size, low_a + low_b + scale_a.exponent + scale_b.exponent, negative,
                    0);
+        register_settle(self, spec);
     }
 }
 

@@ -6,7 +6,7 @@
 
 typedef struct {
     uint64_t limbs[REGISTER_LIMBS]; /* two's complement, sign-extended; lowest first */
-    int count;                      /* limbs in use: W + 2 bits or more */
+    int count;                      /* limbs in use: W + SUM_SPARE bits or more */
     bool event;
     bool dropped;
     bool nan;
@@ -15,10 +15,15 @@ typedef struct {
 } register_state;
 
 void register_clear(register_state *self, const window *spec);
-/* Adds a * b; `random` is the number that stochastic rounding adds to the dropped bits. */
-void register_add(register_state *self, const window *spec, number a, number b, uint32_t random);
 /*
- * Adds the sum of a scale block's products of elements, times the scales of its last term: one
+ * Adds a * b, as one of at most MAX_DOT summands before the sum is judged; `random` is the number
+ * that stochastic rounding adds to the dropped bits.
+ */
+void register_add(register_state *self, const window *spec, number a, number b, uint32_t random);
+/* Judges the sum of the register and a step's summands; brings it back into the register's range. */
+void register_settle(register_state *self, const window *spec);
+/*
+ * Adds, as a step of its own, the sum of a scale block's products of elements, times the scales of its last term: one
  * summand, exact before it is rounded.
  */
 void register_add_block(register_state *self, const window *spec, int64_t count, const number *a,

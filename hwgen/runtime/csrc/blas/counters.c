@@ -17,7 +17,7 @@
 
 #include "library.h"
 
-enum { VERSION = 1, MAX_RECORDS = 1024 /* more than symbols */ };
+enum { VERSION = 2, MAX_RECORDS = 1024 /* more than symbols */ };
 
 typedef struct {
     char magic[8];
@@ -36,7 +36,7 @@ typedef struct {
 } record;
 
 typedef struct {
-    _Atomic(uint64_t) cycles, beats, rows, cols;
+    _Atomic(uint64_t) cycles, beats, rows, cols, dot;
 } device_record;
 
 typedef struct {
@@ -173,6 +173,7 @@ void hw_count_device(const hwgen_device_state *state) {
         counters->device.beats = state->beats;
         counters->device.rows = (uint64_t)state->rows;
         counters->device.cols = (uint64_t)state->cols;
+        counters->device.dot = (uint64_t)state->dot;
     }
     pthread_mutex_unlock(&lock);
 }

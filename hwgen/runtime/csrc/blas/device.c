@@ -50,7 +50,7 @@ void hw_device_forked(void) {
 
 /* --- one product --------------------------------------------------------------------------- */
 
-/* One operand as patterns: tile by tile, term by term, `lanes` patterns a term. */
+/* One operand as patterns: tile by tile, beat by beat, `lanes * dot` patterns a beat. */
 typedef struct {
     size_t bytes; /* of a pattern */
     int64_t lanes, tiles;
@@ -62,13 +62,24 @@ typedef struct {
     const hwgen_datapath *datapath;
     hwgen_scalar scalar;
     int64_t m, n, k;
+    int64_t beats; /* of a block */
     tiled a, b;
     void *c;
     int64_t ldc;
 } product;
 
-static char *tile_start(const tiled *operand, int64_t terms, int64_t tile) {
-    return operand->patterns + (size_t)(tile * terms * operand->lanes) * operand->bytes;
+static size_t tile_bytes(const product *p, const tiled *operand) {
+    return (size_t)(p->beats * operand->lanes * state.dot) * operand->bytes;
+}
+
+static char *tile_start(const product *p, const tiled *operand, int64_t tile) {
+    return operand->patterns + (size_t)tile * tile_bytes(p, operand);
+}
+
+/* Where a term of a lane stands in its tile. */
+static size_t term_place(const tiled *operand, int64_t lane, int64_t term) {
+    const int64_t beat = term / state.dot;
+    return (size_t)((beat * operand->lanes + lane) * state.dot + term % state.dot);
 }
 
 /* Encodes `count` vectors of `terms` numbers, a vector a lane. */
@@ -78,7 +89,7 @@ static int encode_operand(const product *p, hwgen_side side, int64_t count, cons
     result->bytes = size;
     result->lanes = lanes;
     result->tiles = (count + lanes - 1) / lanes;
-    result->patterns = calloc((size_t)(result->tiles * lanes * p->k), size);
+    result->patterns = calloc((size_t)result->tiles, tile_bytes(p, result));
     result->invalid = calloc((size_t)(result->tiles * lanes), 1);
     char *vector = malloc((size_t)p->k * size);
     const bool room = result->patterns != NULL && result->invalid != NULL && vector != NULL;
@@ -87,9 +98,10 @@ static int encode_operand(const product *p, hwgen_side side, int64_t count, cons
         const int status = hwgen_encode(p->datapath, side, p->scalar, p->k,
                                         (const char *)data + offset, term_stride, vector);
         result->invalid[i] = (status & HWGEN_INVALID) != 0;
-        char *lane = tile_start(result, p->k, i / lanes) + (size_t)(i % lanes) * size;
+        char *tile = tile_start(p, result, i / lanes);
         for (int64_t term = 0; term < p->k; term++)
-            memcpy(lane + (size_t)(term * lanes) * size, vector + (size_t)term * size, size);
+            memcpy(tile + term_place(result, i % lanes, term) * size,
+                   vector + (size_t)term * size, size);
     }
     free(vector);
     return room ? HWGEN_OK : HWGEN_NO_MEMORY;
@@ -128,8 +140,7 @@ typedef struct {
 } stage;
 
 static bool make_stage(const product *p, stage *room) {
-    const size_t a = (size_t)(p->k * state.rows) * p->a.bytes;
-    const size_t b = (size_t)(p->k * state.cols) * p->b.bytes;
+    const size_t a = tile_bytes(p, &p->a), b = tile_bytes(p, &p->b);
     const size_t cells = (size_t)(state.rows * state.cols);
     const int64_t tiles = p->a.tiles * p->b.tiles;
     const int64_t fitting = STAGE_BYTES / (int64_t)(a + b);
@@ -143,8 +154,7 @@ static bool make_stage(const product *p, stage *room) {
 }
 
 static int run_tiles(const product *p, const stage *room) {
-    const size_t a = (size_t)(p->k * state.rows) * p->a.bytes;
-    const size_t b = (size_t)(p->k * state.cols) * p->b.bytes;
+    const size_t a = tile_bytes(p, &p->a), b = tile_bytes(p, &p->b);
     const size_t cells = (size_t)(state.rows * state.cols);
     const size_t size = hwgen_pattern_bytes(p->datapath, HWGEN_OUT);
     const int64_t tiles = p->a.tiles * p->b.tiles;
@@ -152,10 +162,10 @@ static int run_tiles(const product *p, const stage *room) {
         const int64_t blocks = tiles - first < room->blocks ? tiles - first : room->blocks;
         for (int64_t i = 0; i < blocks; i++) {
             const int64_t tile = first + i;
-            memcpy(room->a + (size_t)i * a, tile_start(&p->a, p->k, tile / p->b.tiles), a);
-            memcpy(room->b + (size_t)i * b, tile_start(&p->b, p->k, tile % p->b.tiles), b);
+            memcpy(room->a + (size_t)i * a, tile_start(p, &p->a, tile / p->b.tiles), a);
+            memcpy(room->b + (size_t)i * b, tile_start(p, &p->b, tile % p->b.tiles), b);
         }
-        const int status = device_run(device, blocks, p->k, room->a, room->b, room->c,
+        const int status = device_run(device, blocks, p->beats, room->a, room->b, room->c,
                                       room->status);
         if (status != HWGEN_OK)
             return HWGEN_DEVICE_FAILED;
@@ -172,6 +182,7 @@ static int run_locked(product *p, hwgen_matrix a, hwgen_matrix b) {
     if (broken)
         return HWGEN_DEVICE_FAILED;
     stage room = {0};
+    p->beats = (p->k + state.dot - 1) / state.dot;
     int status = encode_operand(p, HWGEN_A, p->m, a.data, a.row, a.column, state.rows, &p->a);
     if (status == HWGEN_OK)
         status = encode_operand(p, HWGEN_B, p->n, b.data, b.column, b.row, state.cols, &p->b);

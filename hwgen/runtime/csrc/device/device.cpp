@@ -50,11 +50,11 @@ template <int lanes, int width, typename Data> class Source {
     {
     }
 
-    void start(const void *patterns, std::uint64_t beats, std::uint64_t terms)
+    void start(const void *patterns, std::uint64_t beats, std::uint64_t length)
     {
         next_ = static_cast<const unsigned char *>(patterns);
         beats_ = beats;
-        terms_ = terms;
+        length_ = length;
         taken_ = place_ = 0;
         offer();
     }
@@ -81,7 +81,7 @@ template <int lanes, int width, typename Data> class Source {
         beat_.from_memory(next_);
         beat_.to_port(data_);
         next_ += beat_.bytes;
-        last_ = place_ + 1 == terms_;
+        last_ = place_ + 1 == length_;
     }
 
     CData &valid_;
@@ -90,7 +90,7 @@ template <int lanes, int width, typename Data> class Source {
     Data &data_;
     Beat<lanes, width> beat_;
     const unsigned char *next_ = nullptr;
-    std::uint64_t beats_ = 0, terms_ = 0, taken_ = 0;
+    std::uint64_t beats_ = 0, length_ = 0, taken_ = 0; /* of all blocks, of each */
     std::uint64_t place_ = 0; /* of the offered beat in its block */
 };
 
@@ -148,7 +148,7 @@ struct hwgen_device {
     hwgen_device();
     ~hwgen_device() { core.final(); }
 
-    void run(std::uint64_t blocks, std::uint64_t terms, const void *a, const void *b, void *c,
+    void run(std::uint64_t blocks, std::uint64_t length, const void *a, const void *b, void *c,
              std::uint8_t *status);
 
     VerilatedContext context;
@@ -166,11 +166,11 @@ struct hwgen_device {
         core.eval();
     }
 
-    void step(std::uint64_t terms);
+    void step(std::uint64_t length);
 
-    Source<design::rows, design::a_width, data_of<decltype(Vcore::s_axis_a_tdata)>> source_a{
+    Source<design::rows * design::dot, design::a_width, data_of<decltype(Vcore::s_axis_a_tdata)>> source_a{
         core.s_axis_a_tvalid, core.s_axis_a_tready, core.s_axis_a_tlast, core.s_axis_a_tdata};
-    Source<design::cols, design::b_width, data_of<decltype(Vcore::s_axis_b_tdata)>> source_b{
+    Source<design::cols * design::dot, design::b_width, data_of<decltype(Vcore::s_axis_b_tdata)>> source_b{
         core.s_axis_b_tvalid, core.s_axis_b_tready, core.s_axis_b_tlast, core.s_axis_b_tdata};
     Sink sink{core};
     std::uint64_t idle = 0; /* cycles without a beat or a row */
@@ -191,24 +191,24 @@ hwgen_device::hwgen_device()
         clock();
 }
 
-void hwgen_device::run(std::uint64_t blocks, std::uint64_t terms, const void *a, const void *b,
+void hwgen_device::run(std::uint64_t blocks, std::uint64_t length, const void *a, const void *b,
                        void *c, std::uint8_t *status)
 {
-    source_a.start(a, blocks * terms, terms);
-    source_b.start(b, blocks * terms, terms);
+    source_a.start(a, blocks * length, length);
+    source_b.start(b, blocks * length, length);
     sink.start(c, status, blocks);
     idle = 0;
     while (!sink.complete())
-        step(terms);
+        step(length);
 }
 
 /* One clock cycle: what the edge takes is known before it. */
-void hwgen_device::step(std::uint64_t terms)
+void hwgen_device::step(std::uint64_t length)
 {
     const bool takes_a = source_a.transfers(), takes_b = source_b.transfers();
     const bool gives = sink.transfers();
     if (gives)
-        sink.take(std::min(source_a.taken(), source_b.taken()), terms);
+        sink.take(std::min(source_a.taken(), source_b.taken()), length);
     clock();
     cycles++;
     if (takes_a) {
@@ -237,16 +237,16 @@ HWGEN_EXPORT hwgen_device *hwgen_device_open(char *error, size_t size)
     return nullptr;
 }
 
-HWGEN_EXPORT int hwgen_device_run(hwgen_device *device, int64_t blocks, int64_t terms,
+HWGEN_EXPORT int hwgen_device_run(hwgen_device *device, int64_t blocks, int64_t length,
                                   const void *a, const void *b, void *c, uint8_t *status)
 {
-    if (blocks < 0 || terms < 1)
+    if (blocks < 0 || length < 1)
         return HWGEN_UNSUPPORTED;
     const std::lock_guard<std::mutex> guard(device->lock);
     if (!device->reason.empty())
         return HWGEN_DEVICE_FAILED;
     try {
-        device->run(std::uint64_t(blocks), std::uint64_t(terms), a, b, c, status);
+        device->run(std::uint64_t(blocks), std::uint64_t(length), a, b, c, status);
         return HWGEN_OK;
     } catch (const std::exception &problem) {
         device->reason = std::string(design::name) + ", cycle " + std::to_string(device->cycles)
@@ -260,7 +260,7 @@ HWGEN_EXPORT int hwgen_device_run(hwgen_device *device, int64_t blocks, int64_t 
 HWGEN_EXPORT void hwgen_device_state(const hwgen_device *device, hwgen_state *state)
 {
     const std::lock_guard<std::mutex> guard(device->lock);
-    *state = {design::rows, design::cols, device->cycles, device->beats, {}};
+    *state = {design::rows, design::cols, design::dot, device->cycles, device->beats, {}};
     std::copy_n(design::digest, sizeof state->digest, state->digest);
 }
 
