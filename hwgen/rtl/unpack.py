@@ -163,7 +163,7 @@ class LaneUnpackers(Structural):
 
     @property
     def structure(self) -> Structure:
-        """The unpackers; all tell the end of the block, and the first one is heard."""
+        """The unpackers; all tell the end of the block, and the first one is listened to."""
         structure = Structure()
         for index in range(self._count):
             ports = {
@@ -171,7 +171,7 @@ class LaneUnpackers(Structural):
                 for name, (_, bits) in self._widths.items()
             }
             if index and "last" in ports:
-                ports["last"] = structure.wire(f"last_{index}", 1)
+                ports["last"] = structure.wire(f"last_{index}_leaving", 1)
             structure.parts[f"term_{index}"] = (self._part, ports)
         return structure
 

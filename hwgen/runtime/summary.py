@@ -226,6 +226,7 @@ class RunSummary:
         return {
             "rows": array.rows,
             "cols": array.cols,
+            "dot": array.dot,
             "cycles": array.cycles,
             "beats": array.beats,
             "utilisation": array.utilisation,

@@ -48,6 +48,8 @@ DESIGNS = {
         3,
         3,
     ),
+    "dot": ({"a": "bf16", "acc": "window:msb=7,lsb=-22,ovf=2,dot=2"}, 3, 4),
+    "dot_int": ({"a": "int8", "acc": "int:20,overflow=saturate,dot=4"}, 2, 3, "raw"),
     "stochastic": ({"a": "e4m3", "acc": "window:msb=9,lsb=-4,ovf=5,round=stochastic"}, 3, 2),
 }
 

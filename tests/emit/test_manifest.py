@@ -8,6 +8,7 @@ import re
 import pytest
 
 from hwgen.emit.manifest import manifest
+from hwgen.rtl.core import padded
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
 from hwgen.spec.timing import timing
@@ -54,7 +55,10 @@ def test_the_numbers_are_those_of_the_design(design):
     }
     for key in ("first_result", "row_interval", "block_interval", "buffer_rows"):
         assert record["timing"][key] == getattr(when, key)
-    assert record["timing"]["macs_per_cycle"] == design.rows * design.cols
+    assert record["timing"]["macs_per_cycle"] == design.rows * design.cols * path.dot
+    ports = {port["name"]: port["width"] for port in record["ports"]}
+    assert ports["s_axis_a_tdata"] == padded(design.rows * path.dot * path.a.width)
+    assert accumulator.get("dot", 1) == path.dot
 
 
 def test_the_manifest_is_json_and_names_its_tools(design):

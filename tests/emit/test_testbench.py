@@ -154,7 +154,7 @@ def test_the_vectors_are_the_same_every_time_and_differ_between_designs(designs)
 def test_the_vectors_hold_blocks_of_several_lengths_and_corner_cases(design):
     lines = vectors(design)
     assert len(lines["a"]) == len(lines["b"])
-    data_bits = -(-design.rows * design.datapath.a.width // 8) * 8
+    data_bits = -(-design.a_bits // 8) * 8
     ends = [int(word, 16) >> data_bits for word in lines["a"]]
     assert len(lines["c"]) == design.rows * sum(ends)
     assert ends[-1] == 1

@@ -76,11 +76,12 @@ def test_lane_and_limbs_hold_the_same_registers(rounding, judge):
     assert not limb_event.any()
 
 
+@pytest.mark.parametrize("dot", [1, 2, 7])
 @pytest.mark.parametrize("overflow", list(Overflow), ids=lambda mode: mode.value)
-def test_judged_lane_and_limbs_raise_the_same_events(overflow):
+def test_judged_lane_and_limbs_raise_the_same_events(overflow, dot):
     rng = np.random.default_rng(2)
     a, b = operands(3 * rng.standard_normal((9, 40)), rng.standard_normal((40, 7)), "bf16")
-    window = Window(msb=2, lsb=-12, ovf=1, overflow=overflow)
+    window = Window(msb=2, lsb=-12, ovf=1, overflow=overflow, dot=dot)
     scale_a, scale_b = exact_lane_scales(a, b, window.lsb)
     lane, lane_event = lane_sum(
         a.scaled_float(scale_a), b.scaled_float(scale_b), window, judge=True

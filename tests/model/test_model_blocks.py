@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from hwgen.errors import FormatError, SpecError
-from hwgen.model import beat_bytes, gemm_bits, pack_beats, tile, unpack_beats, untile
+from hwgen.model import (
+    beat_bytes,
+    gemm_bits,
+    operand_beats,
+    pack_beats,
+    tile,
+    unpack_beats,
+    untile,
+)
+from hwgen.model.blocks import beats_of, terms_of
 from hwgen.spec.datapath import Datapath
 
 
@@ -36,6 +45,25 @@ def test_unpacking_reverses_packing(width, lanes):
     beats = pack_beats(elements, width)
     assert max(beats).bit_length() <= 8 * beat_bytes(lanes, width)
     np.testing.assert_array_equal(unpack_beats(beats, lanes, width), elements)
+
+
+def test_a_beat_of_several_terms_holds_those_of_lane_0_first_and_zeros_at_the_end():
+    a = np.array([[1, 2, 3], [4, 5, 6]])
+    b = np.array([[7], [8], [9]])
+    a_beats, b_beats = operand_beats(a, b, 2)
+    assert a_beats.tolist() == [[1, 2, 4, 5], [3, 0, 6, 0]]
+    assert b_beats.tolist() == [[7, 8], [9, 0]]
+    assert terms_of(a_beats, 2).T.tolist() == [[1, 2, 3, 0], [4, 5, 6, 0]]
+
+
+@pytest.mark.parametrize("dot", [1, 2, 3, 16])
+@pytest.mark.parametrize("terms", [1, 5, 32])
+def test_terms_of_beats_are_those_that_were_put_in(terms, dot):
+    b = np.arange(1, 4 * terms + 1).reshape(terms, 4)
+    again = terms_of(beats_of(b, dot), dot)
+    assert len(again) == -(-terms // dot) * dot
+    np.testing.assert_array_equal(again[:terms], b)
+    assert not again[terms:].any()
 
 
 def test_padding_bits_are_ignored_when_unpacking():

@@ -47,6 +47,7 @@ def random_window(rng: np.random.Generator) -> Window:
         ovf=int(rng.integers(0, 12)),
         **rounding_options(rng.choice(list(Rounding)), int(rng.integers(1, 25))),
         overflow=rng.choice(list(Overflow)),
+        dot=int(rng.choice([1, 1, 2, 4, 5])),
     )
 
 
@@ -111,6 +112,7 @@ def dot_products(draw) -> tuple[np.ndarray, np.ndarray, Datapath]:
         ovf=draw(st.integers(0, 4)),
         **rounding_options(draw(st.sampled_from(Rounding)), draw(st.integers(1, 24))),
         overflow=draw(st.sampled_from(Overflow)),
+        dot=draw(st.sampled_from([1, 1, 2, 3, 16])),
     )
     datapath = make_datapath(a, b, draw(st.sampled_from(OUTPUTS)), window)
     terms = draw(st.integers(0, 5))

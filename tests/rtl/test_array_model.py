@@ -25,7 +25,9 @@ def _blocks(design: Design, lengths: list[tuple[int, int]], seed: int):
     path = design.datapath
     for pair in lengths:
         for (side, lanes, fmt), terms in zip(
-            (("a", design.rows, path.a), ("b", design.cols, path.b)), pair, strict=True
+            (("a", design.rows * path.dot, path.a), ("b", design.cols * path.dot, path.b)),
+            pair,
+            strict=True,
         ):
             patterns = generator.integers(0, 1 << fmt.width, size=(terms, lanes)).astype(fmt.dtype)
             streams[side] += [Beat(row, k == terms - 1) for k, row in enumerate(patterns)]
@@ -106,3 +108,11 @@ def test_every_cycle_of_a_float_datapath_is_as_the_model_says():
     design = Design(datapath=E4M3, rows=2, cols=3)
     rows = compare_cycles(design, [(k, k) for k in (5, 1, 9, 4)], stalls=0.3, seed=11, cycles=200)
     assert rows == 2 * 4
+
+
+def test_every_cycle_of_beats_of_several_terms_is_as_the_model_says():
+    path = Datapath.parse(a="e4m3", b="int4", acc="window:msb=8,lsb=-9,ovf=1,dot=3", out="bf16")
+    design = Design(datapath=path, rows=3, cols=2)
+    lengths = [(5, 5), (1, 1), (2, 3), (9, 9), (1, 1), (4, 4)]
+    rows = compare_cycles(design, lengths, stalls=0.3, seed=12, cycles=300)
+    assert rows == 3 * 5, "only the well-formed blocks make rows"

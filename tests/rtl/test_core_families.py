@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwgen.formats import BlockScaled, Format
-from hwgen.model import gemm_bits, pack_beats
+from hwgen.model import gemm_bits, operand_beats, pack_beats
 from hwgen.rtl.core import Core
 from hwgen.spec.alignment import align
 from hwgen.spec.datapath import Datapath
@@ -38,6 +38,17 @@ FAMILIES = {
     "int4_nvfp4": {"a": "int4", "b": "nvfp4", "acc": W45},
     "bf16_cells": {"a": "bf16", "acc": W45, "target": "asic"},
     "e4m3_e5m2": {"a": "e4m3", "b": "e5m2", "acc": W45},
+    "bf16_dot2": {"a": "bf16", "acc": f"{W45},dot=2"},
+    "e5m2_dot3": {"a": "e5m2", "acc": "window:msb=1,lsb=-6,ovf=0,round=even,overflow=wrap,dot=3"},
+    "e4m3_dot4": {
+        "a": "e4m3",
+        "acc": "window:msb=2,lsb=-6,ovf=0,round=odd,overflow=saturate,dot=4",
+        "out": "raw",
+    },
+    "fp32_dot2_wide": {"a": "fp32", "acc": "window:msb=40,lsb=-60,ovf=3,dot=2"},
+    "posit8_dot5": {"a": "posit8", "acc": "exact:terms=64,dot=5"},
+    "int8_dot16": {"a": "int8", "acc": "int:16,dot=16"},
+    "mxint8_dot2": {"a": "mxint8", "acc": f"{W45},dot=2"},
 }
 ROWS, COLS = 3, 2
 
@@ -61,7 +72,9 @@ def results(
     core = Core(design)
     beats: dict[str, list[tuple[int, bool]]] = {"a": [], "b": []}
     for a, b in blocks:
-        for side, elements, fmt in (("a", a.T, design.datapath.a), ("b", b, design.datapath.b)):
+        path = design.datapath
+        a_beats, b_beats = operand_beats(a, b, path.dot)
+        for side, elements, fmt in (("a", a_beats, path.a), ("b", b_beats, path.b)):
             words = pack_beats(elements, fmt.width)
             beats[side] += [(word, index == len(words) - 1) for index, word in enumerate(words)]
     rows: list = []

@@ -24,6 +24,7 @@ DATAPATHS = {
     "scales": {"a": "mxfp4:block=8", "acc": "window:msb=20,lsb=-30,ovf=4,per=block"},
     "raw131": {"a": "fp32", "acc": "window:msb=50,lsb=-60,ovf=20", "out": "raw"},
     "fp64": {"a": "fp64", "b": "int5", "acc": "window:msb=9,lsb=-9,ovf=9", "out": "fixed:20,9"},
+    "dot": {"a": "e5m2", "acc": "window:msb=12,lsb=-9,ovf=1,dot=3"},
     "int3": {"a": "int3", "acc": "window:msb=8,lsb=0,ovf=4,overflow=wrap", "out": "raw"},
 }
 
@@ -40,9 +41,12 @@ def make_build(design: Design, folder: Path) -> Build:
 def random_blocks(
     design: Design, blocks: int, terms: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Operands as a device takes them, every other block with infinities and NaN."""
+    """Operands as a device takes them, every other block with infinities and NaN.
+
+    ``terms`` are beats of them where a beat has several.
+    """
     path = design.datapath
-    shapes = ((path.a, design.rows), (path.b, design.cols))
+    shapes = ((path.a, design.rows * path.dot), (path.b, design.cols * path.dot))
     return tuple(
         np.stack(
             [random_patterns(fmt, (terms, lanes), rng, specials=bool(i % 2)) for i in range(blocks)]

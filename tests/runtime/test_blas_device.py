@@ -24,6 +24,7 @@ DATAPATHS = {
     "mxfp4": {"a": "mxfp4", "acc": "window:msb=20,lsb=-40,ovf=8"},
     "scales": {"a": "mxfp4:block=8", "acc": "window:msb=20,lsb=-30,ovf=4,per=block"},
     "fma": {"a": "bf16", "acc": "fma:fp32,lanes=4"},
+    "dot": {"a": "bf16", "acc": "window:msb=5,lsb=-30,ovf=9,dot=3"},
     "fp64": {"a": "fp64", "acc": "window:msb=20,lsb=-100,ovf=20", "out": "fp64"},
 }
 PRODUCTS = """
@@ -55,7 +56,8 @@ def fake_device(tmp_path_factory) -> Path:
 def device_run(folder: Path, device: Path, datapath: dict, fault: str = "", **settings) -> BlasRun:
     folder.mkdir(exist_ok=True)
     run = BlasRun(folder, datapath, device=device, **settings)
-    run.environment["FAKE_DATAPATH"] = describe(Datapath.parse(**datapath))
+    path = Datapath.parse(**datapath)
+    run.environment |= {"FAKE_DATAPATH": describe(path), "FAKE_DOT": str(path.dot)}
     run.environment["FAKE_DEVICE"] = fault
     return run
 
@@ -78,7 +80,7 @@ def test_a_device_gives_the_bits_of_the_kernels(tmp_path, fake_device, name):
 
 @pytest.mark.slow
 @pytest.mark.sim
-@pytest.mark.parametrize("name", ["bf16", "scales"])
+@pytest.mark.parametrize("name", ["bf16", "scales", "dot"])
 def test_the_circuit_itself_gives_the_bits_of_the_kernels(tmp_path, name):
     blas_library()
     build = make_build(Design(datapath=Datapath.parse(**DATAPATHS[name]), rows=3, cols=2), tmp_path)

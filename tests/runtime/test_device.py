@@ -13,6 +13,7 @@ from hwgen.emit.folder import Build
 from hwgen.errors import FormatError, SpecError
 from hwgen.flow.patterns import random_patterns
 from hwgen.model import gemm_bits
+from hwgen.model.blocks import terms_of
 from hwgen.runtime.device import Device, compile_device, device_gemm_bits
 from hwgen.spec.timing import timing
 
@@ -61,7 +62,8 @@ def device(request, make) -> Iterator[tuple[Build, Device]]:
 def check(build: Build, a: np.ndarray, b: np.ndarray, c: np.ndarray, status: np.ndarray) -> None:
     design = build.design
     for i in range(len(a)):
-        bits, flags = gemm_bits(a[i].T, b[i], design.datapath, lanes=(design.rows, design.cols))
+        x, y = (terms_of(beats[i], design.datapath.dot) for beats in (a, b))
+        bits, flags = gemm_bits(x.T, y, design.datapath, lanes=(design.rows, design.cols))
         np.testing.assert_array_equal(c[i], bits, f"block {i} of {a.shape}")
         np.testing.assert_array_equal(status[i], flags, f"block {i} of {a.shape}")
         assert c.dtype == bits.dtype
@@ -107,7 +109,7 @@ def test_long_blocks_keep_the_array_busy(make):
     assert state.seconds(100) == pytest.approx(state.cycles * 1e-8)
 
 
-@pytest.mark.parametrize("name", ["bf16", "raw131", "mxfp4"])
+@pytest.mark.parametrize("name", ["bf16", "raw131", "mxfp4", "dot"])
 @pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (5, 7, 4), (4, 3, 3), (9, 40, 13)])
 def test_a_product_of_any_size_is_tiled(make, name, m, k, n):
     build = make(name, *SIZES[list(DATAPATHS).index(name) % 2])
@@ -121,7 +123,8 @@ def test_a_product_of_any_size_is_tiled(make, name, m, k, n):
     np.testing.assert_array_equal(status, flags)
     assert state.digest == build.design.digest
     blocks = -(-m // build.design.rows) * -(-n // build.design.cols)
-    assert state.beats == blocks * k
+    assert state.beats == blocks * build.design.beats(k)
+    assert state.macs == state.beats * build.design.rows * build.design.cols * path.dot
 
 
 def test_a_product_may_take_several_runs(make, monkeypatch):
@@ -170,7 +173,7 @@ def test_what_does_not_fit_is_refused(make):
             (good[..., :1], good),
             (good[:, :0],) * 2,
         ):
-            with pytest.raises(SpecError, match=r"must be \(blocks, terms, 2\)"):
+            with pytest.raises(SpecError, match=r"must be \(blocks, beats, 2\)"):
                 opened.run(a, b)
         assert opened.state().cycles == 0
         assert opened.state().utilisation == 0

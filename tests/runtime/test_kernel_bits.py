@@ -235,6 +235,7 @@ def products(draw):
         f"window:msb={lsb + bits},lsb={lsb},ovf={draw(st.integers(0, 12))},round={rounding},"
         f"overflow={overflow}"
     )
+    window += f",dot={draw(st.sampled_from([1, 1, 2, 3, 16]))}"
     sums = ["fma:fp32", "muladd:bf16", "fma:float:5,6,lanes=3"]
     acc = draw(st.sampled_from([window, window, window, *sums]))
     out = draw(st.sampled_from(["fp32", "bf16", "e4m3", "fp64"]))

@@ -41,6 +41,15 @@ def test_every_step_saturates_as_the_model_does(fmt, rounding, instructions, rng
     assert np.abs(result).max() <= 8
 
 
+@pytest.mark.parametrize("dot", [2, 7])
+def test_sums_of_several_products_saturate_as_a_whole(dot, instructions, rng):
+    path = saturating("bf16", "zero")
+    grouped = Datapath.parse(a="bf16", acc=f"{path.acc},dot={dot}", out="fp32")
+    a, b = drawn(rng, 5.0)
+    result = assert_alike(a, b, grouped, instructions)
+    assert (result != model.gemm(a, b, path)).any()
+
+
 @pytest.mark.parametrize("ovf", [0, 3, 38, 39])
 def test_registers_of_any_width_saturate(ovf, instructions, rng):
     path = saturating("bf16", "even", ovf=ovf)

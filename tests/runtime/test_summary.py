@@ -171,7 +171,7 @@ def test_a_datapath_that_numpy_does_not_start_on_comes_with_advice():
 
 def test_the_dictionary_is_json_and_errors_are_there_only_if_compared(tmp_path):
     content = counters(
-        record("sgemm_", served=(1, 200), error=float("inf")), device=(100, 50, 2, 2)
+        record("sgemm_", served=(1, 200), error=float("inf")), device=(100, 50, 2, 2, 1)
     )
     found = summary(tmp_path, counters_1=content)
     plain = found.to_dict(SETTINGS, mhz=50)
@@ -180,6 +180,7 @@ def test_the_dictionary_is_json_and_errors_are_there_only_if_compared(tmp_path):
     assert plain["array"] == {
         "rows": 2,
         "cols": 2,
+        "dot": 1,
         "cycles": 100,
         "beats": 50,
         "utilisation": 0.5,

@@ -14,6 +14,7 @@ from hwgen.flow.patterns import random_patterns
 from hwgen.flow.simulators import Build, open_build, run_phases
 from hwgen.flow.traffic import Beats, Outcome, Phase
 from hwgen.model import gemm_bits
+from hwgen.model.blocks import beats_of
 from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
 
@@ -56,11 +57,12 @@ class Traffic:
 
     def __init__(self, design: Design, seed: int) -> None:
         self._design = design
+        self._dot = design.datapath.dot
         self._seed = seed
         self._rng = np.random.default_rng(seed)
 
     def blocks(self, lengths: Sequence[int]) -> list[Operands]:
-        """Random blocks of so many beats, every other one with infinities and NaN."""
+        """Random blocks of so many terms, every other one with infinities and NaN."""
         path, rng = self._design.datapath, self._rng
         return [
             (
@@ -73,17 +75,17 @@ class Traffic:
     def stream(self, lengths: Sequence[int], *, stalls=0.0) -> Scenario:
         """Blocks of these lengths back to back."""
         blocks = self.blocks(lengths)
-        phase = Phase.of(blocks, stalls=stalls, seed=self._seed)
+        phase = Phase.of(blocks, dot=self._dot, stalls=stalls, seed=self._seed)
         return Scenario(f"stream with stalls {stalls}", phase, blocks)
 
     def reset(self, lengths: Sequence[int], *, cut: int, stalls=0.0) -> Scenario:
         """Blocks until so many beats of A were taken; the next scenario resets."""
         blocks = self.blocks(lengths)
-        phase = Phase.of(blocks, stalls=stalls, seed=self._seed, cut=cut)
+        phase = Phase.of(blocks, dot=self._dot, stalls=stalls, seed=self._seed, cut=cut)
         return Scenario(f"reset after beat {cut}", phase, blocks)
 
     def mismatched(self, lengths: Sequence[tuple[int, int]], *, stalls=0.0) -> Scenario:
-        """Blocks of so many beats of A and of B; those with different lengths give no rows."""
+        """Blocks of so many terms of A and of B; those with different lengths give no rows."""
         a_blocks = [a for a, _ in self.blocks([length for length, _ in lengths])]
         b_blocks = [b for _, b in self.blocks([length for _, length in lengths])]
         wanted = [
@@ -92,8 +94,8 @@ class Traffic:
             if pair[0].shape[1] == len(pair[1])
         ]
         phase = Phase(
-            a=Beats.of([a.T for a in a_blocks]),
-            b=Beats.of(b_blocks),
+            a=Beats.of([beats_of(a.T, self._dot) for a in a_blocks]),
+            b=Beats.of([beats_of(b, self._dot) for b in b_blocks]),
             blocks=len(wanted),
             stalls=stalls,
             seed=self._seed,

@@ -41,13 +41,16 @@ BF16 = parse_format("bf16")
             "window:msb=5,lsb=-3,round=stochastic,seed=65535,bits=24",
             Window(msb=5, lsb=-3, rounding=Rounding.STOCHASTIC, seed=65535, random_bits=24),
         ),
+        ("window:msb=5,lsb=-3,dot=4", Window(msb=5, lsb=-3, dot=4)),
         ("fma:fp32", FloatSum(format=parse_format("fp32"))),
         ("fma:float:8,12,lanes=4", FloatSum(format=parse_format("float:8,12"), lanes=4)),
         ("muladd:bf16", FloatSum(format=BF16, fused=False)),
         ("exact", Exact(terms=4096)),
         ("exact:terms=7", Exact(terms=7)),
+        ("exact:dot=2", Exact(terms=4096, dot=2)),
         ("int:32", IntegerSum(bits=32, overflow=Overflow.WRAP)),
         ("int:12,overflow=saturate", IntegerSum(bits=12, overflow=Overflow.SATURATE)),
+        ("int:12,dot=16", IntegerSum(bits=12, dot=16)),
     ],
 )
 def test_names_are_understood(text, expected):
@@ -64,13 +67,16 @@ def test_names_are_understood(text, expected):
         "window:msb=5,lsb=-30,ovf=9,round=odd,overflow=saturate",
         "window:msb=5,lsb=-30,ovf=9,round=stochastic,seed=7,bits=12,overflow=wrap",
         "window:msb=5,lsb=-30,ovf=9,round=stochastic,seed=4294967295,bits=8",
+        "window:msb=5,lsb=-30,ovf=1,overflow=wrap,dot=2",
         "fma:fp64",
         "fma:float:8,12,lanes=16",
         "muladd:e5m2,lanes=2",
         "exact:terms=1",
         "exact:terms=999999",
+        "exact:terms=4096,dot=3",
         "int:2",
         "int:8192,overflow=saturate",
+        "int:20,overflow=saturate,dot=4",
     ],
 )
 def test_a_normalised_name_reads_back_as_itself(text):
@@ -106,6 +112,11 @@ def test_a_normalised_name_reads_back_as_itself(text):
         ),
         ("window:msb=5,lsb=-3,round=stochastic,bits=0", "bits=0; allowed is 1 to 24"),
         ("window:msb=5,lsb=-3,round=stochastic,bits=25", "bits=25; allowed is 1 to 24"),
+        ("window:msb=5,lsb=-3,dot=0", "window has dot=0; allowed is 1 to 16 products at once"),
+        ("window:msb=5,lsb=-3,per=block,dot=2", "dot=2 with per=block, which adds one scale block"),
+        ("exact:dot=17", "exact has dot=17; allowed is 1 to 16"),
+        ("int:32,dot=-1", "int accumulator has dot=-1; allowed is 1 to 16"),
+        ("fma:fp32,dot=2", "has no option 'dot'; write fma:FORMAT[,lanes=L]"),
         ("fma:e4m3", "fma has the format e4m3; it must be an IEEE-like float"),
         ("fma:int8", "fma has the format int8; it must be an IEEE-like float"),
         ("muladd:fp16:overflow=saturate", "has no option 'fp16:overflow'; write muladd:FORMAT"),
@@ -206,6 +217,12 @@ def test_a_mixed_exact_window_ends_at_the_products_ends(a, b):
 @pytest.mark.parametrize(("terms", "ovf"), [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (4096, 13)])
 def test_an_exact_window_has_overflow_bits_for_its_terms(terms, ovf):
     assert Exact(terms=terms).resolve(BF16, BF16).ovf == ovf  # 1 + ceil(log2 terms)
+
+
+@pytest.mark.parametrize("text", ["window:msb=5,lsb=-3,dot=3", "exact:dot=3", "int:32,dot=3"])
+def test_every_window_adds_as_many_products_at_once_as_its_name_says(text):
+    fmt = parse_format("int8")
+    assert parse_accumulator(text).resolve(fmt, fmt).dot == 3
 
 
 def test_an_integer_sum_is_a_window_of_as_many_bits():
