@@ -82,6 +82,14 @@ _REPORT_EVERY_S = 10.0
     show_default=True,
     help="How many places to cut at to try, and energies to measure, for each choice of formats.",
 )
+@click.option(
+    "--dot",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    metavar="D",
+    help="Products that a window adds at once: 2 take less energy each, and a larger element.",
+)
 @click.option("--rows", type=int, default=8, show_default=True, help="Rows of the design's array.")
 @click.option("--cols", type=int, default=8, show_default=True, help="Its columns.")
 @click.option(
@@ -201,7 +209,12 @@ def _settings(program: tuple[str, ...], options: dict[str, Any]) -> Settings:
         task=task,
         digest=program_digest(program, Path.cwd()),
         operands=tuple(
-            parse_operands(options["formats"], mixed=options["mixed"], out=options["out"])
+            parse_operands(
+                options["formats"],
+                mixed=options["mixed"],
+                out=options["out"],
+                dot=options["dot"],
+            )
         ),
         goal=Goal(tolerance=options["tolerance"], metric=metric, lose=options["lose"]),
         margin=options["margin"],
@@ -249,15 +262,14 @@ def _with_sites(
     result: Exploration, found: Found, settings: Settings, search: Search
 ) -> Exploration:
     """Add what the call sites would need by themselves."""
-    from hwgen.explore.candidates import Operands, Sizes
+    from hwgen.explore.candidates import Sizes, operands_of
     from hwgen.explore.outcome import chosen_point, site_notes
     from hwgen.explore.site_designs import saving, site_designs, site_windows, worth_measuring
 
     chosen = chosen_point(result.points)
     if chosen is None:
         return result
-    operands = Operands(a=chosen.a, b=chosen.b, out=chosen.out)
-    sizes = Sizes(operands=operands, profile=found.profile, margin=settings.margin)
+    sizes = Sizes(operands=operands_of(chosen), profile=found.profile, margin=settings.margin)
     notes = site_notes(found.profile, sizes, settings.goal.tolerance)
     points = [
         replace(point, notes=[*point.notes, *notes]) if point.chosen else point

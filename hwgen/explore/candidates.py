@@ -11,14 +11,22 @@ from fractions import Fraction
 
 from hwgen.errors import SpecError
 from hwgen.explore.profile import Profile, SiteProfile, rounding_bound
-from hwgen.explore.records import LARGEST
+from hwgen.explore.records import LARGEST, Point
 from hwgen.explore.sizing import Ranges, error_bound, size_window
 from hwgen.formats import Format, parse_format
 from hwgen.formats.exact import floor_log2
 from hwgen.spec.accumulator import Overflow, Window, parse_accumulator
 from hwgen.spec.datapath import Datapath
 
-__all__ = ["BASELINE", "Candidate", "Operands", "Sizes", "narrower_sites", "parse_operands"]
+__all__ = [
+    "BASELINE",
+    "Candidate",
+    "Operands",
+    "Sizes",
+    "narrower_sites",
+    "operands_of",
+    "parse_operands",
+]
 
 # Pipelined: with three lanes it has the clock of a window of its kind, and takes less energy than
 # one cycle for all would (docs/energy.md).
@@ -28,11 +36,15 @@ _MOST_BITS = 1024  # of a window worth trying
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operands:
-    """The formats of A's and of B's elements, and of results, by name."""
+    """The formats of A's and of B's elements, and of results, by name.
+
+    ``dot`` is how many products a window adds at once.
+    """
 
     a: str
     b: str
     out: str
+    dot: int = 1
 
     @property
     def text(self) -> str:
@@ -45,7 +57,16 @@ class Operands:
         return parse_format(self.a), parse_format(self.b)
 
 
-def parse_operands(text: str, *, mixed: bool = False, out: str | None = None) -> list[Operands]:
+def operands_of(point: Point) -> Operands:
+    """Return the operands of a point."""
+    accumulator = parse_accumulator(point.acc)
+    dot = accumulator.dot if isinstance(accumulator, Window) else 1
+    return Operands(a=point.a, b=point.b, out=point.out, dot=dot)
+
+
+def parse_operands(
+    text: str, *, mixed: bool = False, out: str | None = None, dot: int = 1
+) -> list[Operands]:
     """Read ``fp32,bf16,fixed:1,7,bf16/e4m3``: formats for both operands, or one for each.
 
     Parameters
@@ -55,6 +76,8 @@ def parse_operands(text: str, *, mixed: bool = False, out: str | None = None) ->
         Also every pair of the formats that are named for both.
     out : str, optional
         Result format; fp32 by default, or fp64 for operands of more than 24 significant bits.
+    dot : int
+        Products that a window adds at once.
 
     Raises
     ------
@@ -75,7 +98,7 @@ def parse_operands(text: str, *, mixed: bool = False, out: str | None = None) ->
         left, right = parse_format(a), parse_format(b)
         wide = max(left.precision, right.precision) > 24
         natural = "fp64" if wide else "fp32"
-        found.append(Operands(a=left.name, b=right.name, out=out or natural))
+        found.append(Operands(a=left.name, b=right.name, out=out or natural, dot=dot))
     return list(dict.fromkeys(found))
 
 
@@ -107,8 +130,8 @@ class Candidate:
 
     @classmethod
     def of(cls, operands: Operands, window: Window) -> Candidate:
-        """Return the candidate with a window."""
-        return cls(operands=operands, acc=str(window))
+        """Return the candidate with a window, of as many products at once as is asked for."""
+        return cls(operands=operands, acc=str(replace(window, dot=operands.dot)))
 
     @property
     def words(self) -> dict[str, str]:
@@ -151,7 +174,8 @@ class Candidate:
         window = self.window
         saturates = " sat" if window.overflow is Overflow.SATURATE else ""
         places = f"{window.ovf}:{window.msb}:{window.lsb}"
-        return f"{self.operands.text} w{window.width} ({places}){saturates}"
+        dot = f" dot{window.dot}" if window.dot > 1 else ""
+        return f"{self.operands.text} w{window.width} ({places}){saturates}{dot}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

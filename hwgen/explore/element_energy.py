@@ -49,8 +49,8 @@ def measure_element(
     -------
     dict
         ``energy_pj`` of a MAC with its share of the rounding, the mean over all kinds of stimuli,
-        ``energies`` of each kind, ``area_um2`` of the element, ``fmax_mhz`` of element and rounder,
-        and ``library``.
+        ``energies`` of each kind, ``area_um2`` of the element, by the products that it takes a
+        cycle, ``fmax_mhz`` of element and rounder, and ``library``.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def measure_element(
     return {
         "energy_pj": fmean(energies.values()),
         "energies": energies,
-        "area_um2": report.parts[0].area,
+        "area_um2": report.parts[0].area / path.dot,
         "fmax_mhz": min(part.fmax_mhz for part in report.parts),
         "library": report.library,
     }

@@ -100,6 +100,7 @@ class Point:
     energies : dict of str to float
         The same by kind of stimulus.
     area_um2 : float
+        Of an element, by the products that it takes a cycle.
     fmax_mhz : float
     front : bool
         Not dominated by another acceptable point, in energy and error (or metric).

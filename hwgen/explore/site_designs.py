@@ -15,7 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from hwgen.errors import SpecError
-from hwgen.explore.candidates import Candidate, Operands, Sizes
+from hwgen.explore.candidates import Candidate, Sizes, operands_of
 from hwgen.explore.descent import with_top
 from hwgen.explore.profile import SiteProfile
 from hwgen.explore.records import Point, SiteDesign
@@ -93,8 +93,7 @@ def site_designs(
     """
     if chosen.energy_pj is None:
         return []
-    operands = Operands(a=chosen.a, b=chosen.b, out=chosen.out)
-    same = Candidate(operands=operands, acc=chosen.acc)
+    same = Candidate(operands=operands_of(chosen), acc=chosen.acc)
     macs = sum(site.macs for site, _ in windows)
     found = []
     for site, candidate in windows:

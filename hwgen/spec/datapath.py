@@ -201,6 +201,7 @@ def _pipeline(
             pattern_bits=max(a.width, b.width),
             precision=max(a.precision, b.precision),
             window_bits=register.width if isinstance(register, Window) else register.format.width,
+            dot=register.dot if isinstance(register, Window) else 1,
         )
     if freq is not None:
         raise SpecError(

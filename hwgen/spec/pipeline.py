@@ -18,6 +18,7 @@ __all__ = [
     "align_levels",
     "any_levels",
     "decode_levels",
+    "dot_levels",
     "limbs",
     "normalise_levels",
     "prepare_levels",
@@ -138,6 +139,7 @@ class Pipeline:
         pattern_bits: int = 16,
         precision: int = 8,
         window_bits: int = 64,
+        dot: int = 1,
     ) -> Pipeline:
         """Choose the fewest stages that a family needs for a clock frequency.
 
@@ -155,6 +157,8 @@ class Pipeline:
             Of the wider operand: bits of a pattern, and of a significand.
         window_bits : int
             Of the register.
+        dot : int
+            Products that are added at once.
 
         Raises
         ------
@@ -183,7 +187,7 @@ class Pipeline:
             target=target,
             freq_mhz=float(freq_mhz),
             multiplier_bits=family.multiplier_bits,
-            chunk=max(16, family.chain_bits(period_ns, SUM_LEVELS)),
+            chunk=max(16, family.chain_bits(period_ns, SUM_LEVELS + dot_levels(dot))),
             wide_window=128 if period_ns < family.levels(align_levels(_ROTATION_BITS)) else 1 << 14,
             unpack_register=period_ns < unpack_ns,
             rounder_places=_rounder_places(family, period_ns, window_bits),
@@ -204,6 +208,11 @@ def _rounder_places(family: Family, period_ns: float, window_bits: int) -> int:
 CONTROL_LEVELS = 5.5  # tvalid to the counters of blocks and rows
 SUM_LEVELS = 1.0  # the drain register's choice behind a sum
 _ROTATION_BITS = 2  # of most products, which fill three or four steps
+
+
+def dot_levels(dot: int) -> float:
+    """Levels that make two numbers of the register and so many summands, in front of the sum."""
+    return 1.2 * math.log2(dot)
 
 
 def align_levels(rotation_bits: int) -> float:

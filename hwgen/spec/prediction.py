@@ -25,6 +25,7 @@ from hwgen.spec.pipeline import (
     align_levels,
     any_levels,
     decode_levels,
+    dot_levels,
     normalise_levels,
     prepare_levels,
 )
@@ -104,7 +105,8 @@ def _clamp_levels(alignment: Alignment) -> float:
 def _window_delays(alignment: Alignment, family: Family) -> dict[str, float]:
     """Alignment and sum of a processing element."""
     longest = max(len(chunk) for chunk in alignment.chunks)
-    delays = {"add": family.chain(longest, SUM_LEVELS + _clamp_levels(alignment))}
+    levels = SUM_LEVELS + _clamp_levels(alignment) + dot_levels(alignment.dot)
+    delays = {"add": family.chain(longest, levels)}
     if not alignment.a.twos_complement:
         # Rotation and decoding of the shift take about as long as what follows them.
         levels = align_levels(alignment.rotation_bits)
