@@ -28,7 +28,7 @@ _REQUIRED = ("a", "acc", "rows", "cols")
     metavar="ACC",
     help=(
         "Accumulator: window:msb=M,lsb=L,ovf=V, exact:terms=K, int:N, fma:FORMAT[,lanes=L] or"
-        " muladd:FORMAT[,lanes=L]."
+        " muladd:FORMAT[,lanes=L]; the first three with dot=D for D products at once."
     ),
 )
 @click.option(

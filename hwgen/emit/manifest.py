@@ -127,17 +127,17 @@ def _ports(design: Design) -> list[dict[str, Any]]:
     path = design.datapath
     a, b, c = design.a_bits, design.b_bits, design.cols * path.out_width
     rows, cols = design.rows - 1, design.cols - 1
-    k, each = "k", "k"
+    k, each = "k", "one beat a k"
     if path.dot > 1:
         k = f"k:k+{path.dot - 1}"
-        each = f"{path.dot} k, those of row or column 0 first, zeros beyond the last k"
+        each = f"one beat for {path.dot} k, those of {{}} 0 first, zeros beyond the last k"
     ports = [
         ("aclk", "input", 1, "clock, rising edge"),
         ("aresetn", "input", 1, "synchronous reset, active low"),
     ]
     streams = [
-        ("s_axis_a", "input", a, f"A[0:{rows}, {k}] in {path.a.name}, one beat a {each}"),
-        ("s_axis_b", "input", b, f"B[{k}, 0:{cols}] in {path.b.name}, one beat a {each}"),
+        ("s_axis_a", "input", a, f"A[0:{rows}, {k}] in {path.a.name}, {each.format('row')}"),
+        ("s_axis_b", "input", b, f"B[{k}, 0:{cols}] in {path.b.name}, {each.format('column')}"),
         (
             "m_axis_c",
             "output",

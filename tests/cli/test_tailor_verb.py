@@ -94,6 +94,17 @@ def test_a_program_gets_a_design_and_records(cheap):
     assert "no design does" in none.output
 
 
+def test_windows_add_as_many_products_at_once_as_is_asked_for(cheap):
+    words = "--tolerance", 0.05, "--formats", "bf16,e4m3", "--designs", 2, "--dot", 2, "-o", "out"
+    done = tailor(*words, "--", sys.executable, "app.py")
+    assert done.exit_code == 0, done.output
+    result = Exploration.read(Path("out/exploration.json"))
+    assert {point.acc.endswith(",dot=2") for point in result.points if not point.baseline} == {True}
+    assert not any("dot" in point.acc for point in result.points if point.baseline)
+    assert all(design.acc.endswith(",dot=2") for design in result.site_designs)
+    assert Design.load(Path("out/design")).datapath.dot == 2
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -106,6 +117,7 @@ def test_a_program_gets_a_design_and_records(cheap):
         (("--tolerance", "1", "--formats", "bf61", "--", "true"), "unknown format 'bf61'"),
         (("--tolerance", "1", "--formats", ",", "--", "true"), "--formats names no format"),
         (("--tolerance", "1", "--margin", "0.1", "--", "true"), "--margin is 0.1"),
+        (("--tolerance", "1", "--dot", "17", "--", "true"), "17 is not in the range 1<=x<=16"),
         (("--tolerance", "1", "--", "no-such-program"), "cannot run 'no-such-program'"),
         (("--tolerance", "1", "--only", "q>1", "--", "true"), "a comparison is one of"),
     ],

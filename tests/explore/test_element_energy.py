@@ -23,5 +23,8 @@ def test_the_programs_operands_are_a_fourth_stimulus(standard_cells):
     assert list(found["energies"]) == ["recorded", "gaussian", "relu", "skewed"]
     assert found["energy_pj"] == pytest.approx(fmean(found["energies"].values()))
     assert {kind: found["energies"][kind] for kind in drawn["energies"]} == drawn["energies"]
+    # Area is told by product a cycle.
+    twice = measure_element(WORDS | {"acc": "int:12,dot=2"}, None)
+    assert 0.6 * drawn["area_um2"] < twice["area_um2"] < drawn["area_um2"]
     # Nothing but the clock moves where all operands are 0.
     assert found["energies"]["recorded"] < 0.9 * min(drawn["energies"].values())

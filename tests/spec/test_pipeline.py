@@ -43,6 +43,17 @@ def test_what_is_asked_for_within_reach_is_promised(a, acc, reach):
         assert reached >= min(freq, reach)
 
 
+def test_sums_of_many_products_are_cut_where_the_clock_leaves_no_time_for_a_long_chain():
+    acc = "window:msb=40,lsb=-60,ovf=3,dot={}"
+    parts = {
+        dot: len(
+            align(Datapath.parse(a="fp32", acc=acc.format(dot), target="ecp5", freq=150)).chunks
+        )
+        for dot in (1, 4)
+    }
+    assert parts[4] > parts[1]
+
+
 def test_what_is_out_of_reach_costs_no_more_stages_than_what_is_just_in_reach():
     reachable = align(Datapath.parse(a="fp32", acc="exact", target="ecp5", freq=190))
     beyond = align(Datapath.parse(a="fp32", acc="exact", target="ecp5", freq=1000))

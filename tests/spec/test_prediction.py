@@ -20,6 +20,8 @@ MEASURED = [
     ("bf16", W45, 2, 100.0, 127),
     ("bf16", W45, 2, 180.0, 189),
     ("bf16", f"{W45},overflow=saturate", 2, None, 179),
+    ("bf16", f"{W45},dot=2", 2, None, 171),
+    ("bf16", f"{W45},dot=4", 2, None, 149),
     ("e4m3", "exact", 4, None, 165),
     ("int8", "int:32", 4, None, 173),
     ("posit8", "exact", 2, None, 153),
