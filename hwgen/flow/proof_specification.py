@@ -149,9 +149,12 @@ def next_sum(
     dropped, beyond = [], []
     for product, pair in zip(products, pairs, strict=True):
         summand, drops, exceeds = _summand(product, window, pair.random, bits)
-        total = z3.If(product.negative, total - summand, total + summand)
+        # -x is ~x + 1: written as circuits add, so that solvers find the two alike.
+        total = total + z3.If(product.negative, ~summand, summand)
         dropped.append(drops)
         beyond.append(exceeds)
+    for product in products:
+        total = total + z3.If(product.negative, z3.BitVecVal(1, bits), z3.BitVecVal(0, bits))
     lowest = -(1 << (window.width - 1))
     highest = -lowest - 1
     under, above = total < lowest, total > highest

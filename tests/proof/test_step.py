@@ -48,8 +48,7 @@ SMALL = {
         "a": "e2m1",
         "acc": "window:msb=3,lsb=0,ovf=0,round=stochastic,seed=1,bits=4,dot=2",
     },
-    "e4m3-dot2": {"a": "e4m3", "acc": "window:msb=3,lsb=-6,ovf=1,dot=2"},
-    "int8-dot2": {"a": "int8", "acc": "int:20,dot=2"},
+    "int4-dot2": {"a": "int4", "acc": "int:12,overflow=saturate,dot=2"},
     "uint4-int8": {"a": "uint4", "b": "int8", "acc": "window:msb=9,lsb=2,ovf=1,overflow=saturate"},
 }
 LARGE = {
@@ -66,9 +65,9 @@ LARGE = {
     },
     "e4m3-exact": {"a": "e4m3", "acc": "exact:terms=4096"},
     "e5m2-exact": {"a": "e5m2", "acc": "exact:terms=4096"},
-    "e4m3-dot2-odd": {"a": "e4m3", "acc": "window:msb=5,lsb=-4,ovf=1,round=odd,dot=2"},
-    "e5m2-dot2-wrap": {"a": "e5m2", "acc": "window:msb=3,lsb=-8,ovf=0,overflow=wrap,dot=2"},
-    "bf16-dot2": {"a": "bf16", "acc": "window:msb=7,lsb=-22,ovf=2,dot=2"},
+    "int8-dot2": {"a": "int8", "acc": "int:20,dot=2"},
+    "e2m1-dot2-exact": {"a": "e2m1", "acc": "exact:terms=64,dot=2"},
+    "e5m2-dot2": {"a": "e5m2", "acc": "window:msb=-3,lsb=-8,ovf=3,dot=2"},
     "posit8-even": {"a": "posit8", "acc": "window:msb=5,lsb=-8,ovf=1,round=even"},
     "posit8-quire": {"a": "posit8", "acc": "exact"},
     "bf16": {"a": "bf16", "acc": "window:msb=5,lsb=-30,ovf=9"},

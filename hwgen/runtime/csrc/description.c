@@ -127,6 +127,8 @@ static void read_window(reader *in, window *self) {
     if (in->next < in->count)
         self->block = (int)integer(in, 0, 1 << 16);
     self->dot = in->next < in->count ? (int)integer(in, 1, MAX_DOT) : 1;
+    if (self->block > 0 && self->dot > 1)
+        in->problem = "sums of scale blocks are added one at a time";
     if (self->msb < self->lsb || self->width < 2 || self->width > MAX_WIDTH)
         in->problem = "the window's width is out of range";
 }

@@ -102,10 +102,10 @@ HWGEN_API const char *const *hwgen_engines(void);
  * A device: something that multiplies patterns tile by tile. Simulated hardware (and boards) offer
  * these functions in a shared library under the names hwgen_device_open and so on.
  *
- * A block is `beats` beats of `rows * dot` patterns of a and `cols * dot` patterns of b, as the core's
- * streams take them: `dot` successive terms of each row or column, zeros where there are none in the
- * last beat. It gives rows x cols patterns of c (row 0 first) and as many status bytes; patterns
- * in memory as above. hwgen_device_run runs `blocks` of them back to back, of equal length.
+ * A block is `beats` beats of `rows * dot` patterns of a and `cols * dot` patterns of b, as the
+ * core's streams take them: `dot` successive terms of each row or column, zeros where the last beat
+ * has none. It gives rows x cols patterns of c (row 0 first) and as many status bytes; patterns in
+ * memory as above. hwgen_device_run runs `blocks` of them back to back, of equal length.
  */
 typedef struct hwgen_device hwgen_device;
 

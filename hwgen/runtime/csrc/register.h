@@ -20,11 +20,11 @@ void register_clear(register_state *self, const window *spec);
  * that stochastic rounding adds to the dropped bits.
  */
 void register_add(register_state *self, const window *spec, number a, number b, uint32_t random);
-/* Judges the sum of the register and a step's summands; brings it back into the register's range. */
+/* Judges the sum of the register and a step's summands, and brings it back into the range. */
 void register_settle(register_state *self, const window *spec);
 /*
- * Adds, as a step of its own, the sum of a scale block's products of elements, times the scales of its last term: one
- * summand, exact before it is rounded.
+ * Adds, as a step of its own, the sum of a scale block's products of elements, times the scales of
+ * its last term: one summand, exact before it is rounded.
  */
 void register_add_block(register_state *self, const window *spec, int64_t count, const number *a,
                         const number *b, number scale_a, number scale_b);

@@ -168,9 +168,11 @@ struct hwgen_device {
 
     void step(std::uint64_t length);
 
-    Source<design::rows * design::dot, design::a_width, data_of<decltype(Vcore::s_axis_a_tdata)>> source_a{
+    using DataA = data_of<decltype(Vcore::s_axis_a_tdata)>;
+    using DataB = data_of<decltype(Vcore::s_axis_b_tdata)>;
+    Source<design::rows * design::dot, design::a_width, DataA> source_a{
         core.s_axis_a_tvalid, core.s_axis_a_tready, core.s_axis_a_tlast, core.s_axis_a_tdata};
-    Source<design::cols * design::dot, design::b_width, data_of<decltype(Vcore::s_axis_b_tdata)>> source_b{
+    Source<design::cols * design::dot, design::b_width, DataB> source_b{
         core.s_axis_b_tvalid, core.s_axis_b_tready, core.s_axis_b_tlast, core.s_axis_b_tdata};
     Sink sink{core};
     std::uint64_t idle = 0; /* cycles without a beat or a row */
