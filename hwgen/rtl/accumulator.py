@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
@@ -140,6 +140,20 @@ class WindowAccumulator(wiring.Component):
         )
         return Cat(own, sign.replicate(len(chunk) - len(own)))
 
+    def _addends(
+        self, parts: list[Value], chunk: range, cast: Callable[[Value], Value]
+    ) -> list[Value]:
+        """A part's bits of all summands, as numbers to add.
+
+        A sign of weight -s is one of weight s, inverted, less s: where several signs would go
+        through all higher places of the tree of adders, one constant does.
+        """
+        place = len(self._summands[0].value) - 1
+        if len(parts) == 1 or len(self._alignment.chunks) > 1 or place == len(chunk) - 1:
+            return [cast(part) for part in parts]
+        numbers = [Cat(part[:place], ~part[place]) for part in parts]
+        return [*numbers, Const(-len(parts) << place)]
+
     def _added(
         self, m: Module, chunk: range, signs: list[Value], carry: Value | None, last: Value
     ) -> tuple[Value, Value]:
@@ -168,7 +182,7 @@ class WindowAccumulator(wiring.Component):
             total = cast(wide[1:])
         else:
             wide = Signal(bits, name=f"sum_{chunk.start}")
-            terms = [cast(acc[:counted]), *(cast(part) for part in parts), *carries]
+            terms = [cast(acc[:counted]), *self._addends(parts, chunk, cast), *carries]
             m.d.comb += wide.eq(sum(terms[1:], terms[0]))
             total = cast(wide)
         left: Value = Const(0, 1)
