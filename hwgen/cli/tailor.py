@@ -261,22 +261,23 @@ def _exploration(found: Found, settings: Settings, options: dict[str, Any]) -> E
 def _with_sites(
     result: Exploration, found: Found, settings: Settings, search: Search
 ) -> Exploration:
-    """Add what the call sites would need by themselves."""
+    """Add what the call sites would need by themselves, and what more products at once save."""
     from hwgen.explore.candidates import Sizes, operands_of
-    from hwgen.explore.outcome import chosen_point, site_notes
+    from hwgen.explore.outcome import at_once, at_once_notes, chosen_point, site_notes
     from hwgen.explore.site_designs import saving, site_designs, site_windows, worth_measuring
 
     chosen = chosen_point(result.points)
     if chosen is None:
         return result
     sizes = Sizes(operands=operands_of(chosen), profile=found.profile, margin=settings.margin)
-    notes = site_notes(found.profile, sizes, settings.goal.tolerance)
+    windows = site_windows(chosen, sizes)
+    energies = search.energies([*worth_measuring(windows, chosen), *at_once(chosen)])
+    notes = at_once_notes(chosen, energies)
+    notes += site_notes(found.profile, sizes, settings.goal.tolerance)
     points = [
         replace(point, notes=[*point.notes, *notes]) if point.chosen else point
         for point in result.points
     ]
-    windows = site_windows(chosen, sizes)
-    energies = search.energies(worth_measuring(windows, chosen))
     designs = site_designs(windows, chosen, energies)
     return replace(result, points=points, site_designs=designs, site_saving=saving(designs, chosen))
 

@@ -12,17 +12,27 @@ import numpy as np
 
 from hwgen import __version__
 from hwgen.errors import SpecError
-from hwgen.explore.candidates import Sizes, narrower_sites
+from hwgen.explore.candidates import Candidate, Sizes, narrower_sites, operands_of
 from hwgen.explore.judge import Goal
 from hwgen.explore.profile import OTHER, Profile
 from hwgen.explore.records import Exploration, Point
 from hwgen.explore.search import Found, Measured
-from hwgen.spec.accumulator import Overflow
+from hwgen.spec.accumulator import Overflow, Window, parse_accumulator
 
-__all__ = ["chosen_point", "exploration", "mark_front", "proven_point", "site_notes"]
+__all__ = [
+    "at_once",
+    "at_once_notes",
+    "chosen_point",
+    "exploration",
+    "mark_front",
+    "proven_point",
+    "site_notes",
+]
 
 _MOST_NOTED = 8  # call sites; a program may have hundreds
 _PROVEN = "proven"  # how notes on proven ranges begin
+_AT_ONCE = (2, 4)  # products worth trying to add at once
+_WORTH_NOTING = 0.01  # of a product's energy
 
 
 def exploration(
@@ -181,4 +191,31 @@ def site_notes(profile: Profile, sizes: Sizes, tolerance: float | None) -> list[
         )
     if len(alone) > _MOST_NOTED:
         lines.append(f"{len(alone) - _MOST_NOTED} more call sites with less work each")
+    return lines
+
+
+def at_once(chosen: Point) -> list[Candidate]:
+    """Return the recommended window with several products at once, where no run need be repeated.
+
+    A run without range events has none either where fewer of its sums are judged; what saturates
+    may differ.
+    """
+    window = parse_accumulator(chosen.acc)
+    if not isinstance(window, Window) or window.dot > 1 or window.overflow is Overflow.SATURATE:
+        return []
+    operands = operands_of(chosen)
+    return [Candidate.of(replace(operands, dot=dot), window) for dot in _AT_ONCE]
+
+
+def at_once_notes(chosen: Point, energies: Mapping[Candidate, float]) -> list[str]:
+    """Say what several products at once would save, of what was measured."""
+    lines = []
+    for candidate in at_once(chosen):
+        energy = energies.get(candidate)
+        if energy is None or not chosen.energy_pj:
+            continue
+        saved = 1 - energy / chosen.energy_pj
+        if saved >= _WORTH_NOTING:
+            dot = candidate.window.dot
+            lines.append(f"{dot} products at once take {saved:.0%} less energy each (--dot {dot})")
     return lines

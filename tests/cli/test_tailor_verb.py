@@ -47,7 +47,7 @@ def cheap(monkeypatch, blas_library, tmp_path):
             99 if words["acc"].startswith("fma") else int(re.search(r"ovf=(\d+)", words["acc"])[1])
         )
         lsb = re.search(r"lsb=(-?\d+)", words["acc"])
-        pj = float(width - (int(lsb[1]) if lsb else 0))
+        pj = float(width - (int(lsb[1]) if lsb else 0)) * (0.8 if "dot=4" in words["acc"] else 1)
         known = {"energy_pj": pj, "area_um2": pj, "fmax_mhz": 100.0, "library": "made up"}
         return known | {"energies": {"relu": pj} | ({"recorded": pj} if operands else {})}
 
@@ -83,6 +83,9 @@ def test_a_program_gets_a_design_and_records(cheap):
     assert re.search(r"^sites +a design for each call site would save about \d", done.stdout, re.M)
     assert "recorded" in point.energies
     assert re.search(r"recorded: operands of \S+gemm\S* .*, 50% of the work", done.stdout)
+    # What takes less is told, and what takes as much is not.
+    assert "4 products at once take 20% less energy each (--dot 4)" in point.notes
+    assert not any("(--dot 2)" in note for note in point.notes)
     assert json.loads(Path("out/profile.json").read_text())["profile"] == 1
     again = tailor(*words, "--json", "--", sys.executable, "app.py")
     table = json.loads(again.stdout)
@@ -103,6 +106,7 @@ def test_windows_add_as_many_products_at_once_as_is_asked_for(cheap):
     assert not any("dot" in point.acc for point in result.points if point.baseline)
     assert all(design.acc.endswith(",dot=2") for design in result.site_designs)
     assert Design.load(Path("out/design")).datapath.dot == 2
+    assert "products at once take" not in done.stdout
 
 
 @pytest.mark.parametrize(
