@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwgen.explore.records import Exploration, Point
 from hwgen.report.numbers import drawable, finite, number, ratio
@@ -85,7 +85,13 @@ def quantities(exploration: Exploration) -> list[Quantity]:
     asked = []
     if exploration.metric_name is not None or measured(_metric(exploration), exploration.points):
         asked = [_metric(exploration)]
-    return [_WIDTH, *_COSTS, *asked, _ERROR, _BOUND]
+    costs = list(_COSTS)
+    if any(",dot=" in point.acc for point in exploration.points):
+        # Of an element, by the products that it takes in a cycle.
+        costs = [
+            replace(cost, unit="µm² a MAC") if cost.key == "area_um2" else cost for cost in costs
+        ]
+    return [_WIDTH, *costs, *asked, _ERROR, _BOUND]
 
 
 def accuracy(exploration: Exploration) -> Quantity | None:

@@ -193,6 +193,13 @@ def test_one_point_is_a_page():
     assert "w26 is recommended, a register of 26 bits." in Tree(text).text
 
 
+def test_where_elements_take_several_products_area_is_told_by_product():
+    found = exploration(windows=1, sites=1)
+    assert "µm² a MAC" not in page(found)
+    several = replace(found.points[0], acc=f"{found.points[0].acc},dot=2")
+    assert "µm² a MAC" in page(replace(found, points=[several, *found.points[1:]]))
+
+
 def test_if_nothing_is_accurate_enough_it_is_said():
     found = exploration(windows=2, sites=0)
     points = [replace(p, acceptable=False, chosen=False, front=False) for p in found.points]
