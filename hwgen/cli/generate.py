@@ -153,13 +153,12 @@ def _print_summary(design: Design, folder: Path) -> None:
         f"{cycles.first_result} cycles from a block's last beat to its first row of C,"
         f" then a row every {cycles.row_interval}"
     )
-    macs = design.rows * design.cols * design.datapath.dot
     click.echo(f"{design.name} is in {folder}")
     print_pairs(
         [
             ("  datapath", design.datapath),
             ("  accumulator", design.datapath.register_text),
-            ("  array", f"{design.rows} x {design.cols}, {macs} MACs a cycle"),
+            ("  array", f"{design.rows} x {design.cols}, {design.macs_per_cycle} MACs a cycle"),
             ("  latency", latency),
             ("  full rate", _full_rate(cycles, design.datapath.dot)),
             *_frequency(design),

@@ -105,7 +105,7 @@ def _timing(design: Design) -> dict[str, int]:
         "buffer_rows": when.buffer_rows,
         "lanes": when.lanes,
         "lane_cycles": when.lane_cycles,
-        "macs_per_cycle": design.rows * design.cols * design.datapath.dot,
+        "macs_per_cycle": design.macs_per_cycle,
     }
 
 

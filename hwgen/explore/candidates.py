@@ -59,9 +59,7 @@ class Operands:
 
 def operands_of(point: Point) -> Operands:
     """Return the operands of a point."""
-    accumulator = parse_accumulator(point.acc)
-    dot = accumulator.dot if isinstance(accumulator, Window) else 1
-    return Operands(a=point.a, b=point.b, out=point.out, dot=dot)
+    return Operands(a=point.a, b=point.b, out=point.out, dot=parse_accumulator(point.acc).dot)
 
 
 def parse_operands(

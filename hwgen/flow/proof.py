@@ -37,7 +37,7 @@ from hwgen.flow.proof_device import (
     read_sum,
     whole,
 )
-from hwgen.flow.proof_products import Products
+from hwgen.flow.proof_products import Products, concatenated
 from hwgen.flow.proof_specification import Pair, Sum, agree, empty_sum, is_specified, next_sum
 from hwgen.spec.datapath import Datapath
 
@@ -214,7 +214,7 @@ class _Runs:
             case = [(pair["a_token"], present), (pair["b_token"], present)]
             for name, own in (("a", signs[::2]), ("b", signs[1::2])):
                 patterns = [self._signed(name, term, sign) for term, sign in enumerate(own)]
-                case.append((pair[name], _concatenated(patterns)))
+                case.append((pair[name], concatenated(patterns[::-1])))
             yield case
 
     def _signed(self, name: str, term: int, sign: int) -> z3.BitVecRef:
@@ -293,11 +293,6 @@ class _Runs:
             specified=specified,
             found=found,
         )
-
-
-def _concatenated(parts: list[z3.BitVecRef]) -> z3.BitVecRef:
-    """Join words, the first one in the low bits."""
-    return z3.Concat(*reversed(parts)) if len(parts) > 1 else parts[0]
 
 
 def _part(word: z3.BitVecRef, index: int, count: int) -> z3.BitVecRef:

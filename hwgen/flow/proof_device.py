@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import z3
 
 from hwgen.emit import emit_verilog
+from hwgen.flow.proof_products import concatenated
 from hwgen.flow.proof_specification import Sum
 from hwgen.rtl.records import partial_lags, partial_layout
 from hwgen.rtl.structure import port_widths
@@ -20,7 +21,14 @@ from hwgen.spec.datapath import Datapath
 from hwgen.spec.design import Design
 from hwgen.spec.timing import OPERAND_LATENCY, SUM_LATENCY, timing
 
-__all__ = ["DEVICE", "device_latency", "device_skew", "device_verilog", "read_sum", "whole"]
+__all__ = [
+    "DEVICE",
+    "device_latency",
+    "device_skew",
+    "device_verilog",
+    "read_sum",
+    "whole",
+]
 
 DEVICE = "step"  # name of its module
 _CORE = "core"
@@ -109,7 +117,7 @@ def whole(words: Sequence[z3.BitVecRef], datapath: Datapath) -> z3.BitVecRef:
         for bits, lag in partial_lags(align(datapath))
         if bits
     ]
-    return z3.Concat(*reversed(parts)) if len(parts) > 1 else parts[0]
+    return concatenated(parts[::-1])
 
 
 def read_sum(partial: z3.BitVecRef, datapath: Datapath) -> Sum:

@@ -11,11 +11,11 @@ symbol. What the symbols stand for is handed to the solver too: nothing is lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import z3
 
-__all__ = ["Products"]
+__all__ = ["Products", "concatenated"]
 
 _SHIFT_BITS = 16  # of a sum of shifts; widths of bit vectors stay far below 2**15
 
@@ -118,10 +118,10 @@ def _core(factor: z3.BitVecRef) -> tuple[z3.BitVecRef, z3.BitVecRef]:
         core, shift = _core(parts[0])
         return core, shift + _resized(parts[1], _SHIFT_BITS)
     if kind == z3.Z3_OP_CONCAT and _is_zero(parts[-1]):
-        core, shift = _core(_concatenated(parts[:-1]))
+        core, shift = _core(concatenated(parts[:-1]))
         return core, shift + parts[-1].size()
     if kind == z3.Z3_OP_CONCAT and _is_zero(parts[0]):
-        return _core(_concatenated(parts[1:]))
+        return _core(concatenated(parts[1:]))
     if kind == z3.Z3_OP_ZERO_EXT:
         return _core(parts[0])
     if kind == z3.Z3_OP_ITE and _is_zero(parts[2]):
@@ -137,7 +137,7 @@ def _length(term: z3.BitVecRef) -> int:
     if z3.is_bv_value(term):
         return term.as_long().bit_length()
     if kind == z3.Z3_OP_CONCAT:
-        rest = _concatenated(parts[1:])
+        rest = concatenated(parts[1:])
         high = _length(parts[0])
         return rest.size() + high if high else _length(rest)
     if kind == z3.Z3_OP_ZERO_EXT:
@@ -162,7 +162,8 @@ def _is_zero(term: z3.BitVecRef) -> bool:
     return z3.is_bv_value(term) and term.as_long() == 0
 
 
-def _concatenated(parts: list[z3.BitVecRef]) -> z3.BitVecRef:
+def concatenated(parts: Sequence[z3.BitVecRef]) -> z3.BitVecRef:
+    """Join words, one or more, the last one in the low bits."""
     return z3.Concat(*parts) if len(parts) > 1 else parts[0]
 
 

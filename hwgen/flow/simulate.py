@@ -57,7 +57,7 @@ class SimulationResult:
     mac_cycles : int
         Cycles that bring a beat of A and of B into the array.
     utilisation : float
-        Useful multiply-accumulates over ``rows * cols * dot * cycles``.
+        Useful multiply-accumulates over those that the array could take in ``cycles``.
     input_utilisation : float
         ``mac_cycles`` over the cycles from the first to the last input beat taken.
     first_result_latency : int
@@ -351,7 +351,7 @@ def _cycle_counts(outcome: Outcome, build: Build, job: _Job) -> dict[str, Any]:
     values = (
         cycles,
         len(a),
-        m * job.k * n / (design.rows * design.cols * design.datapath.dot * cycles),
+        m * job.k * n / (design.macs_per_cycle * cycles),
         len(a) / input_cycles,
         int(outcome.c_offered[0]) - max(int(a[block_end]), int(b[block_end])),
     )

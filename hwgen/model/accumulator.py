@@ -124,15 +124,12 @@ def lane_sum(
         _judged_lane_summand(product, wild, window)
         event |= wild
         total += product
-        if _ends_step(k, len(y), window):
+        if k % window.dot == window.dot - 1:
             _judged_lane_step(register, event, total, window)
             total[:] = 0
+    if judge:  # the last step may have fewer terms; adding nothing changes nothing
+        _judged_lane_step(register, event, total, window)
     return register, event
-
-
-def _ends_step(k: int, terms: int, window: Window) -> bool:
-    """Whether the sum is judged after term k."""
-    return k % window.dot == window.dot - 1 or k == terms - 1
 
 
 def _round_lane(product: np.ndarray, window: Window, random: RandomWords | None, k: int) -> None:
@@ -211,23 +208,13 @@ def limb_sum(
     shape = (a.exponent.shape[0], b.exponent.shape[1])
     products = _Products(a, b, window, random)
     steps = map(products.step, range(a.exponent.shape[1]))
-    return sum_steps(
-        steps, shape, window, terms=a.exponent.shape[1], reach=products.reach, judge=judge
-    )
+    return sum_steps(steps, shape, window, reach=products.reach, judge=judge)
 
 
 def sum_steps(
-    steps: Iterable[Step],
-    shape: tuple[int, int],
-    window: Window,
-    *,
-    terms: int,
-    reach: int,
-    judge: bool,
+    steps: Iterable[Step], shape: tuple[int, int], window: Window, *, reach: int, judge: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum aligned summands, ``reach`` words of which may lie outside the register on either side.
-
-    There are ``terms`` of them.
 
     Returns what :func:`limb_sum` does.
     """
@@ -248,7 +235,7 @@ def sum_steps(
                 np.copyto(summand, largest, where=step.wild)
             register += summand * step.sign
             event |= step.wild.reshape(shape)
-            if _ends_step(k, terms, window):
+            if k % window.dot == window.dot - 1:
                 limbs.normalise(register)
                 settle(register, event.reshape(-1), window)
         else:
@@ -256,6 +243,8 @@ def sum_steps(
             if k % _CARRY_PERIOD == _CARRY_PERIOD - 1:
                 limbs.normalise(register)
     limbs.normalise(register)
+    if judge:  # the last step may have fewer terms; a sum that was judged stays as it is
+        settle(register, event.reshape(-1), window)
     return register, event
 
 

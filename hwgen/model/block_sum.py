@@ -37,12 +37,7 @@ def block_sum(a_bits: np.ndarray, b_bits: np.ndarray, datapath: Datapath) -> tup
     sums = _Blocks(a_bits, b_bits, datapath)
     firsts = range(0, a_bits.shape[1], block)
     words, event = sum_steps(
-        map(sums.step, firsts),
-        shape,
-        datapath.window,
-        terms=len(firsts),
-        reach=_REACH,
-        judge=True,
+        map(sums.step, firsts), shape, datapath.window, reach=_REACH, judge=True
     )
     return (
         Sums(words=words, event=event, dropped=sums.dropped.reshape(shape)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from hwgen.explore.records import Exploration, Point
 from hwgen.report.numbers import drawable, finite, number, ratio
+from hwgen.report.sites import window_of
 
 __all__ = [
     "KINDS",
@@ -86,7 +87,8 @@ def quantities(exploration: Exploration) -> list[Quantity]:
     if exploration.metric_name is not None or measured(_metric(exploration), exploration.points):
         asked = [_metric(exploration)]
     costs = list(_COSTS)
-    if any(",dot=" in point.acc for point in exploration.points):
+    windows = map(window_of, exploration.points)
+    if any(window is not None and window.dot > 1 for window in windows):
         # Of an element, by the products that it takes in a cycle.
         costs = [
             replace(cost, unit="µm² a MAC") if cost.key == "area_um2" else cost for cost in costs

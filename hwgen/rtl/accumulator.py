@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.rtl.logic import any_of
 from hwgen.rtl.records import (
+    each,
     left_register,
     partial_layout,
     summand_layout,
@@ -120,8 +121,7 @@ class WindowAccumulator(wiring.Component):
 
     @property
     def _summands(self) -> list[data.View]:
-        count = self._alignment.dot
-        return [self.summand[index] for index in range(count)] if count > 1 else [self.summand]
+        return each(self.summand, self._alignment)
 
     def _any(self, name: str) -> Value:
         """Whether a summand has a flag."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -61,21 +61,23 @@ class RandomWords(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         state = Signal(STATE_BITS, reset_less=True)
-        states = [state]  # of the beat's terms, and of the next beat's first one
-        for term in range(self._terms):
-            stepped = states[-1][1:] ^ Mux(states[-1][0], Const(FEEDBACK, STATE_BITS), 0)
-            if term < self._terms - 1:
-                late = Signal(STATE_BITS, name=f"state_{term + 1}")
-                m.d.comb += late.eq(stepped)
-                stepped = late
-            states.append(stepped)
+        states = [state]  # of the beat's terms
+        for term in range(1, self._terms):
+            later = Signal(STATE_BITS, name=f"state_{term}")
+            m.d.comb += later.eq(_stepped(states[-1]))
+            states.append(later)
         with m.If(self.last):
             m.d.sync += state.eq(self._start)
         with m.Elif(self.admitted):
-            m.d.sync += state.eq(states[-1])
+            m.d.sync += state.eq(_stepped(states[-1]))
         taps = [
             [states[term][j] for j in range(STATE_BITS) if mask >> j & 1]
             for term, mask in self._masks
         ]
         m.d.comb += self.words.eq(Cat(Cat(bits).xor() for bits in taps))
         return m
+
+
+def _stepped(state: Signal) -> Value:
+    """The state of the next term (:func:`hwgen.spec.dither.step`)."""
+    return state[1:] ^ Mux(state[0], Const(FEEDBACK, STATE_BITS), 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,7 @@ from hwgen.rtl.accumulator import WindowAccumulator
 from hwgen.rtl.float_accumulator import FloatAccumulator
 from hwgen.rtl.float_product import FloatProduct
 from hwgen.rtl.multiply_align import summand_component
-from hwgen.rtl.records import operands_layout, partial_layout
+from hwgen.rtl.records import each, operands_layout, partial_layout
 from hwgen.spec.alignment import Alignment
 from hwgen.spec.float_sum import FloatAlignment
 from hwgen.spec.timing import OPERAND_LATENCY, SUM_LATENCY, summand_stages
@@ -109,15 +109,9 @@ class ProcessingElement(wiring.Component):
 
     def _multiply_align(self, m: Module, accumulator: WindowAccumulator) -> None:
         """A summand, or D of them side by side."""
-        count = self._alignment.dot
-        for index in range(count):
-            summand = summand_component(self._alignment)
-            m.submodules[f"multiply_align_{index}" if count > 1 else "multiply_align"] = summand
-            a, b, target = self.a_out, self.b_out, accumulator.summand
-            if count > 1:
-                a, b, target = a[index], b[index], target[index]
-            m.d.comb += [
-                summand.a.eq(a),
-                summand.b.eq(b),
-                Value.cast(target).eq(summand.summand),
-            ]
+        spec = self._alignment
+        views = (each(view, spec) for view in (self.a_out, self.b_out, accumulator.summand))
+        for index, (a, b, target) in enumerate(zip(*views, strict=True)):
+            summand = summand_component(spec)
+            m.submodules[f"multiply_align_{index}" if spec.dot > 1 else "multiply_align"] = summand
+            m.d.comb += [summand.a.eq(a), summand.b.eq(b), target.eq(summand.summand)]

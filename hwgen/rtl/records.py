@@ -14,6 +14,7 @@ from hwgen.spec.float_sum import FloatAlignment
 from hwgen.spec.operands import Operand
 
 __all__ = [
+    "each",
     "left_register",
     "operand_layout",
     "operands_layout",
@@ -77,6 +78,13 @@ def operands_layout(
 def summands_layout(alignment: Alignment) -> data.StructLayout | data.ArrayLayout:
     """Layout of what is added to the register in one cycle: a summand, or several."""
     return _several(summand_layout(alignment), alignment.dot)
+
+
+def each(value: data.View, alignment: Alignment) -> list[data.View]:
+    """Return the operands, or the summands, that are taken in one cycle."""
+    if alignment.dot == 1:
+        return [value]
+    return [value[index] for index in range(alignment.dot)]
 
 
 def _several(layout: data.StructLayout, count: int) -> data.StructLayout | data.ArrayLayout:

@@ -307,6 +307,11 @@ class FloatSum:
             raise SpecError(f"{self.kind} has lanes={self.lanes}; allowed is 1 to {MAX_LANES}")
 
     @property
+    def dot(self) -> int:
+        """Products that are added at once: each one is rounded by itself."""
+        return 1
+
+    @property
     def kind(self) -> str:
         """The word that users type: ``fma`` or ``muladd``."""
         return "fma" if self.fused else "muladd"

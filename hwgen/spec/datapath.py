@@ -117,7 +117,7 @@ class Datapath:
     @property
     def dot(self) -> int:
         """D, products that an element adds in one cycle: terms of the two operands in one beat."""
-        return 1 if self.float_sum is not None else self.window.dot
+        return self.register.dot
 
     @property
     def block_terms(self) -> int:
@@ -201,7 +201,7 @@ def _pipeline(
             pattern_bits=max(a.width, b.width),
             precision=max(a.precision, b.precision),
             window_bits=register.width if isinstance(register, Window) else register.format.width,
-            dot=register.dot if isinstance(register, Window) else 1,
+            dot=register.dot,
         )
     if freq is not None:
         raise SpecError(

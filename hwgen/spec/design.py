@@ -96,6 +96,11 @@ class Design:
         """Bits of the elements in a beat of B."""
         return self.cols * self.datapath.dot * self.datapath.b.width
 
+    @property
+    def macs_per_cycle(self) -> int:
+        """Products that the array's elements take in one cycle, at most."""
+        return self.rows * self.cols * self.datapath.dot
+
     def beats(self, terms: int) -> int:
         """Beats of a block of so many terms: the last one is filled up with zeros."""
         return -(-terms // self.datapath.dot)

@@ -73,11 +73,7 @@ class FloatAlignment:
     needs_zero = True
     needs_trailing = False
     random_bits = 0
-
-    @property
-    def dot(self) -> int:
-        """Products that are added at once: each one is rounded by itself."""
-        return 1
+    dot = 1
 
     @property
     def bubble_sign(self) -> str:

@@ -103,6 +103,15 @@ class Traffic:
         differ = len(wanted) < len(lengths)
         return Scenario(f"A and B of lengths {lengths}", phase, wanted, protocol_error=differ)
 
+    def mixture(self) -> list[Scenario]:
+        """Short and long blocks, a reset in mid-block, malformed blocks, stalls on each side."""
+        return [
+            self.stream([5, 1, 1, 40, 2, 7]),
+            self.reset([9, 1, 30], cut=14 // self._dot, stalls=0.2),
+            self.mismatched([(3, 3), (2, 5), (4, 4), (6, 1), (5, 5)], stalls=0.3),
+            self.stream([4, 1, 9], stalls=(0.0, 0.3, 0.6)),
+        ]
+
 
 def skip_if_unusable(simulator: str) -> None:
     """Skip the test where Verilator cannot work."""

@@ -41,13 +41,4 @@ def test_tiles_of_a_matrix_round_by_their_place_in_the_array(name, make_build):
 @pytest.mark.parametrize("name", DATAPATHS)
 def test_streams_of_blocks_equal_the_model(name, make_build, traffic_of, run_checked):
     build = make_build(Datapath.parse(**DATAPATHS[name]), ROWS, COLS)
-    traffic = traffic_of(build, seed=3)
-    run_checked(
-        build,
-        [
-            traffic.stream([5, 1, 1, 40, 2, 7]),
-            traffic.reset([9, 1, 30], cut=14, stalls=0.2),
-            traffic.mismatched([(3, 3), (2, 5), (4, 4), (6, 1), (5, 5)], stalls=0.3),
-            traffic.stream([4, 1, 9], stalls=(0.0, 0.3, 0.6)),
-        ],
-    )
+    run_checked(build, traffic_of(build, seed=3).mixture())

@@ -24,17 +24,7 @@ ROWS, COLS = 3, 2
 @pytest.mark.parametrize("name", DATAPATHS)
 def test_streams_of_blocks_equal_the_model(name, make_build, traffic_of, run_checked):
     build = make_build(Datapath.parse(**DATAPATHS[name]), ROWS, COLS)
-    traffic = traffic_of(build, seed=3)
-    run_checked(
-        build,
-        [
-            traffic.stream([5, 1, 2, 40, 3, 7, 1]),
-            traffic.reset([9, 1, 30], cut=7, stalls=0.2),
-            # Lengths that differ by less than a beat are padded to the same.
-            traffic.mismatched([(3, 3), (2, 9), (4, 4), (16, 1), (5, 5)], stalls=0.3),
-            traffic.stream([4, 1, 9], stalls=(0.0, 0.3, 0.6)),
-        ],
-    )
+    run_checked(build, traffic_of(build, seed=3).mixture())
 
 
 @pytest.mark.parametrize("terms", [1, 6, 7, 19])
